@@ -1,0 +1,48 @@
+# Every job of the project, one command each. `make help` lists them.
+#
+# The environment is made from reproducibility/requirements.lock (exact versions, checked by hash) into .venv/ and
+# made again only when the lock or pyproject.toml changes.
+
+SHELL := /bin/bash
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+WORKERS ?= 2
+
+.DEFAULT_GOAL := help
+.PHONY: help environment reproduce test check lab lock clean
+
+help: ## list the jobs
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1|/' | column -t -s '|'
+
+environment: $(READY) ## create .venv from the lock
+
+$(READY): reproducibility/requirements.lock pyproject.toml reproducibility/environment.sh
+	@PYTHON="$(PYTHON)" VENV="$(VENV)" bash reproducibility/environment.sh
+	@touch $@
+
+reproduce: $(READY) ## run the main job: the worked example, the real market, the report
+	@$(BIN)/attnjax reproduce
+
+test: $(READY) check ## check style, types and floors, then run every test
+	@echo "== tests ($(WORKERS) workers; about 10 minutes on two cores)"
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --cov --cov-report=term --cov-fail-under=90
+	@echo "== all tests passed. Next: 'make reproduce' runs the main job, 'make lab' opens the tutorials."
+
+check: $(READY) ## style, types and floors only
+	@echo "== ruff, mypy, import-linter"
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+lab: $(READY) ## open the tutorials in JupyterLab
+	@echo "== JupyterLab: open 01_attention_as_allocation.ipynb; stop with Ctrl-C"
+	@$(BIN)/jupyter lab --notebook-dir=tutorials
+
+lock: ## resolve the dependencies again and write reproducibility/requirements.lock
+	@PYTHON="$(PYTHON)" bash reproducibility/lock.sh
+
+clean: ## remove the environment, runs and reports (never the data cache)
+	rm -rf $(VENV) runs reports .pytest_cache .mypy_cache .ruff_cache .hypothesis
