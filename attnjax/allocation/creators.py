@@ -43,9 +43,7 @@ class Creators:
     num_creators: int
 
     @classmethod
-    def of(
-        cls, item: Any, creator: Any, share: Any = None, *, num_items: int, num_creators: int
-    ) -> "Creators":
+    def of(cls, item: Any, creator: Any, share: Any = None, *, num_items: int, num_creators: int) -> "Creators":
         """Checks and builds the map; `share` defaults to an equal split among the creators of each item.
 
         Raises:

@@ -100,8 +100,8 @@ def allocate(
             scores that exclude every entry of a positive budget. Under jit these are reported in `feasible`.
 
     >>> import jax.numpy as jnp
-    >>> allocate(jnp.array([0.0, jnp.log(3.0)])).weights.round(3).tolist()
-    [0.25, 0.75]
+    >>> print(allocate(jnp.array([0.0, jnp.log(3.0)])).weights.round(3))
+    [0.25 0.75]
     >>> allocate(jnp.array([1.0, 0.5, -1.0]), regularizer=SquaredNorm()).weights.tolist()
     [0.75, 0.25, 0.0]
     >>> allocate(jnp.array([5.0, 0.0, 0.0]), cap=0.5).weights.tolist()
@@ -162,8 +162,7 @@ def _check_values(scores: Array, budget: Array, cap: Array | None, temperature: 
         fail(
             "allocate",
             expected="scores that are finite, or -inf to exclude an entry",
-            got=f"{s[where[0]]} at entry {where[0]}"
-            + (f" and {len(where) - 1} more" if len(where) > 1 else ""),
+            got=f"{s[where[0]]} at entry {where[0]}" + (f" and {len(where) - 1} more" if len(where) > 1 else ""),
             advice="Look for a division by zero or a logarithm of zero where the scores are made.",
         )
     if not (np.isfinite(r) and r >= 0):

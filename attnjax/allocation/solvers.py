@@ -235,9 +235,7 @@ def _dual_gradient(market: Market, start: Prices, tol: Array, max_iterations: Ar
 
     def gap_at(prices: Prices, exposure: Prices, users: Array) -> Array:
         if not floors:
-            return jnp.sum(
-                jnp.maximum(value.conjugate(prices) + prices * exposure - value.value(exposure), 0)
-            )
+            return jnp.sum(jnp.maximum(value.conjugate(prices) + prices * exposure - value.value(exposure), 0))
         # Welfare is concave: a mixture with the anchor has at least the mixture of the welfares.
         share = _repair(market, exposure, reached)
         own = users - jnp.sum(prices * exposure)

@@ -91,9 +91,7 @@ def shop_loss(attention: Float[Array, "*u n"], income: Prices) -> Float[Array, "
     return jnp.sum(attention**3 - rate**2 * attention) + jnp.sum(income)
 
 
-def shop_optimum(
-    income: Prices, budget: float | Array | None = None, *, at_most: bool = False
-) -> Float[Array, " n"]:
+def shop_optimum(income: Prices, budget: float | Array | None = None, *, at_most: bool = False) -> Float[Array, " n"]:
     """The exact minimiser for one user: a_i = sqrt(max(b_i^2 - tau, 0) / 3), water-filling.
 
     Without a budget tau = 0. With one, tau solves a single monotone equation, by halving an interval until it can't
@@ -108,8 +106,8 @@ def shop_optimum(
     Returns:
         (n,), the attention of one user.
 
-    >>> shop_optimum(jnp.array([2.0, 6.0])).round(4).tolist()
-    [0.5774, 1.1547]
+    >>> print(shop_optimum(jnp.array([2.0, 6.0])).round(4))
+    [0.5774 1.1547]
     """
     worth = revenue_rate(income) ** 2
     free = jnp.sqrt(worth / 3)
