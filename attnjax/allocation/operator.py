@@ -99,8 +99,7 @@ def allocate(
             budget or cap, a temperature that is not positive, caps that sum to less than a budget to be met, and
             scores that exclude every entry of a positive budget. Under jit these are reported in `feasible`.
 
-    >>> import jax.numpy as jnp
-    >>> print(allocate(jnp.array([0.0, jnp.log(3.0)])).weights.round(3))
+    >>> print(np.asarray(allocate(jnp.array([0.0, jnp.log(3.0)])).weights).round(3))
     [0.25 0.75]
     >>> allocate(jnp.array([1.0, 0.5, -1.0]), regularizer=SquaredNorm()).weights.tolist()
     [0.75, 0.25, 0.0]

@@ -106,7 +106,8 @@ def shop_optimum(income: Prices, budget: float | Array | None = None, *, at_most
     Returns:
         (n,), the attention of one user.
 
-    >>> print(shop_optimum(jnp.array([2.0, 6.0])).round(4))
+    >>> import numpy as np
+    >>> print(np.asarray(shop_optimum(jnp.array([2.0, 6.0]))).round(4))
     [0.5774 1.1547]
     """
     worth = revenue_rate(income) ** 2
