@@ -1,6 +1,7 @@
 """What counts as good: losses and utilities of an allocation, as pure functions."""
 
 from attnjax.objectives.fenchel_young import fenchel_young_loss
+from attnjax.objectives.inequality import gini, lorenz_curve
 from attnjax.objectives.virtual_shop import (
     Descent,
     iterate_revenue_rate,
@@ -14,7 +15,9 @@ from attnjax.objectives.virtual_shop import (
 __all__ = [
     "Descent",
     "fenchel_young_loss",
+    "gini",
     "iterate_revenue_rate",
+    "lorenz_curve",
     "revenue_rate",
     "shop_by_descent",
     "shop_by_operator",

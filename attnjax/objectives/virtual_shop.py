@@ -151,22 +151,24 @@ def shop_by_descent(
     learning_rate: float | Array = 0.05,
     max_iterations: int = 100_000,
     tolerance: float = 1e-12,
+    at_most: bool = False,
     projected: bool = True,
 ) -> Descent:
     """Gradient descent on the shop's loss, as the document describes it; projected, since it must be.
 
-    After each step the iterate is projected onto a >= 0 (no budget) or onto the simplex sum a = R (optax's
-    projection, so that this way of solving shares no code with the operator). With `projected=False` it is the
-    document's algorithm to the letter: from a start with a negative entry a^3 is unbounded below and the iterates
-    run away (ERRATA, Metaverse-2).
+    After each step the iterate is projected onto a >= 0 (no budget), onto the simplex sum a = R, or onto a >= 0 with
+    sum a <= R (optax's projections, so that this way of solving shares no code with the operator). With
+    `projected=False` it is the document's algorithm to the letter: from a start with a negative entry a^3 is unbounded
+    below and the iterates run away (ERRATA, Metaverse-2).
 
     Args:
         income: (n,), p >= 0.
         start: (n,), the first iterate.
-        budget: None for none, else R > 0, met with equality.
+        budget: None for none, else R > 0.
         learning_rate: step size; below 1 / (3 max(R, a)) descent is monotone.
         max_iterations: when to give up.
         tolerance: stop once no entry moves by more than this.
+        at_most: whether the budget is an upper bound.
         projected: False for the document's unprojected descent (which knows no budget either).
 
     Returns:
@@ -186,7 +188,11 @@ def shop_by_descent(
     def project(a: Array) -> Array:
         if not projected:
             return a
-        return jnp.maximum(a, 0) if budget is None else optax.projections.projection_simplex(a, budget)
+        positive = optax.projections.projection_non_negative(a)
+        if budget is None:
+            return positive
+        met = optax.projections.projection_simplex(a, budget)
+        return jnp.where(jnp.sum(positive) <= budget, positive, met) if at_most else met
 
     def step(state: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
         a, _, count = state

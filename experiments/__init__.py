@@ -1,0 +1,1 @@
+"""Runs that make claims: one folder per experiment, run by `attnjax run NAME`."""
