@@ -82,8 +82,8 @@ def tables(record: Record) -> list[Table]:
             "Whose exposure Nash welfare moves most",
             ("director of", "before (equal shares)", "after (equal shares)"),
             [(row["film"], round(row["before"], 2), round(row["after"], 2)) for row in record.values["moved_most"]],
-            "Before: best for users. One equal share is all attention divided by the number of directors. A director is "
-            "named by the most rated film, since the knowledge graph holds no names; co-directors are shown once. "
+            "Before: best for users. One equal share is all attention divided by the number of directors. A director "
+            "is named by the most rated film, since the knowledge graph holds no names; co-directors are shown once. "
             "First seed.",
         ),
         Table(
@@ -93,7 +93,8 @@ def tables(record: Record) -> list[Table]:
                 (NAMES[name], found["largest_relative_gap"], found["most_iterations"], found["all_converged"])
                 for name, found in record.certificates.items()
             ],
-            f"Gap: upper bound on welfare less the welfare reached, relative to it; asked for: {record.config['tol']:g}.",
+            "Gap: upper bound on welfare less the welfare reached, relative to it; "
+            f"asked for: {record.config['tol']:g}.",
         ),
     ]
 
