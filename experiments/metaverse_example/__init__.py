@@ -61,7 +61,7 @@ EXPERIMENT = Experiment(
     question="Do closed form, gradient descent and the allocation operator agree on the document's worked example?",
     source="Metaverse §4.3",
     config=Config,
-    presets={"smoke": Config(instances=10), "paper": Config(instances=100)},
+    presets={"smoke": Config(instances=10, budgets=(0.1, 4.0)), "paper": Config(instances=100)},
     cost={"smoke": Cost(minutes=0.3, memory_gb=0.7), "paper": Cost(minutes=0.5, memory_gb=0.7)},
     run=_run,
     tables=_tables,

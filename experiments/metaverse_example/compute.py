@@ -33,8 +33,7 @@ def run(config: Any, key: Any, context: Context) -> Outcome:
     return Outcome(
         values={
             "ways": ways["differences"],
-            "largest_difference": max(row["descent"] for row in ways["differences"].values()),
-            "largest_operator_difference": max(row["operator"] for row in ways["differences"].values()),
+            "largest_difference": max(max(row["descent"], row["operator"]) for row in ways["differences"].values()),
             "example": _example(),
             "fixed_point": rates,
             "unprojected": descent,
@@ -119,17 +118,17 @@ def _fixed_point() -> dict[str, Any]:
     """The document's b <- p / (1 + b): its error step by step, and its rate beside b / (1 + b)."""
     income = jnp.array([0.5, 2.0, 20.0, 1000.0])
     root = revenue_rate(income)
-    error = jnp.abs(iterate_revenue_rate(income, 200) - root)
+    error = jnp.abs(iterate_revenue_rate(income, 200) - root[None])
     # The rate where the error is small enough to be linear and large enough to be seen.
     ratios = np.asarray(error[1:] / jnp.where(error[:-1] > 0, error[:-1], jnp.nan))
-    visible = np.asarray((error[:-1] > 1e-9 * root) & (error[:-1] < 1e-2 * root))
+    visible = np.asarray((error[:-1] > 1e-9 * root[None]) & (error[:-1] < 1e-2 * root[None]))
     measured = [float(np.median(ratios[visible[:, k], k])) for k in range(income.size)]
     return {
         "income": np.asarray(income),
         "rate": np.asarray(root / (1 + root)),
         "measured_rate": measured,
         "largest_difference": float(np.max(np.abs(np.asarray(measured) - np.asarray(root / (1 + root))))),
-        "relative_error": np.asarray(error[:60] / root),
+        "relative_error": np.asarray(error[:60] / root[None]),
     }
 
 
@@ -137,7 +136,7 @@ def _unprojected(prices: jax.Array, key: Any) -> dict[str, Any]:
     """The document's descent to the letter, from starts with one negative entry and from non-negative ones."""
     starts = jax.random.uniform(key, prices.shape, minval=0.1, maxval=1.0)
     # Below -b / sqrt 3 the cubic falls without end; between that and 0 descent still climbs back.
-    negative = starts.at[:, 0].set(-1.5 * revenue_rate(prices[:, 0]) / jnp.sqrt(3))
+    negative = starts.at[:, 0].set(-1.5 * revenue_rate(prices[:, 0]) / 3**0.5)
 
     def descend(start: jax.Array, p: jax.Array) -> Any:
         return shop_by_descent(p, start, learning_rate=0.01, max_iterations=20_000, tolerance=1e-12, projected=False)

@@ -118,7 +118,7 @@ def _one_seed(config: Any, seed: int, key: Any, data: MovieLens, directors: Crea
         scalars[f"{name}_user_welfare_kept"] = measured[name]["user_welfare"] / measured["user_optimal"]["user_welfare"]
         scalars[f"{name}_income_kept"] = measured[name]["platform_income"] / measured["user_optimal"]["platform_income"]
     group = _popularity_groups(data, parts, directors)
-    equal = exposure["uniform"].sum() / directors.num_creators
+    equal = data.num_users / directors.num_creators  # one unit of attention per user
     order = np.argsort(exposure["user_optimal"] - exposure["nash"])
     extremes = np.concatenate([order[:CANDIDATES], order[-CANDIDATES:][::-1]])
     return {
