@@ -17,6 +17,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from attnjax.errors import fail
+from attnjax.pytrees import register
 
 Exposure = Float[Array, " c"]
 Prices = Float[Array, " c"]
@@ -243,8 +244,6 @@ class Floors:
         return jnp.zeros_like(self.floors)
 
 
-jax.tree_util.register_dataclass(
-    Creators, data_fields=["item", "creator", "share"], meta_fields=["num_items", "num_creators"]
-)
-for _value, _field in ((Nash, "weights"), (Linear, "rates"), (Floors, "floors")):
-    jax.tree_util.register_dataclass(_value, data_fields=[_field], meta_fields=[])
+register(Creators, static=("num_items", "num_creators"))
+for _value in (Nash, Linear, Floors):
+    register(_value)

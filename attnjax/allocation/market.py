@@ -24,6 +24,7 @@ from attnjax.allocation.creators import Creators, CreatorValue, Linear
 from attnjax.allocation.operator import allocate
 from attnjax.allocation.regularizers import Entropy, Regularizer
 from attnjax.errors import fail
+from attnjax.pytrees import register
 
 Attention = Float[Array, "u n"]
 Prices = Float[Array, " c"]
@@ -67,7 +68,7 @@ class Market:
 
         Raises:
             UserError: for scores that are not (u, n), NaN scores, a user without an admissible item, negative budgets,
-                a temperature that is not positive, or arrays that don't fit.
+                a temperature that is not positive, numbers that are not finite, or arrays that don't fit.
 
         >>> Market.of(jnp.zeros((2, 3)), Creators.one_per_item(3)).budgets.tolist()
         [1.0, 1.0]
@@ -90,10 +91,10 @@ class Market:
                 advice="Look for a division by zero where the scores are made.",
             )
         budgets = _shaped("budgets", budgets, (scores.shape[0],), dtype)
-        if not bool(((budgets >= 0) & jnp.isfinite(budgets)).all()):
+        if not bool((budgets >= 0).all()):
             fail(
                 "Market.of",
-                expected="finite budgets of at least 0",
+                expected="budgets of at least 0",
                 got=f"{float(budgets.min())}",
                 advice="Attention can't be negative; drop users without any.",
             )
@@ -116,18 +117,14 @@ class Market:
         shape = (creators.num_creators,)
         rates = _shaped("platform_rates", platform_rates, shape, dtype)
         creator_value = Linear(jnp.zeros(shape, dtype)) if creator_value is None else creator_value
-        for leaf in jax.tree.leaves(creator_value):
-            _shaped("the creator value's parameters", leaf, shape, dtype)
-        creator_value = jax.tree.map(lambda x: jnp.asarray(x, dtype), creator_value)
+        creator_value = jax.tree.map(
+            lambda leaf: _shaped("the creator value's parameters", leaf, shape, dtype), creator_value
+        )
         regularizer = Entropy() if regularizer is None else regularizer
         return cls(scores, budgets, creators, creator_value, rates, temperature, regularizer)
 
 
-jax.tree_util.register_dataclass(
-    Market,
-    data_fields=[field.name for field in dataclasses.fields(Market)],
-    meta_fields=[],
-)
+register(Market)
 
 
 def _shaped(name: str, numbers: Any, shape: tuple[int, ...], dtype: Any) -> Array:
@@ -138,6 +135,13 @@ def _shaped(name: str, numbers: Any, shape: tuple[int, ...], dtype: Any) -> Arra
             expected=f"{name} to be a scalar or of shape {shape}",
             got=f"shape {array.shape}",
             advice="Check that users and creators are counted as in the scores and the creator map.",
+        )
+    if not bool(jnp.isfinite(array).all()):
+        fail(
+            "Market.of",
+            expected=f"{name} to be finite",
+            got="NaN or inf",
+            advice="Look for a division by zero where they are made.",
         )
     return jnp.broadcast_to(array, shape)
 
@@ -204,7 +208,7 @@ def welfare_of(market: Market, attention: Attention) -> Welfare:
     scores = jnp.where(attention > 0, market.scores, 0)
     return Welfare(
         satisfaction=jnp.sum(scores * attention),
-        variety=-market.temperature * jnp.sum(market.regularizer.value(attention)),
+        variety=-market.temperature * jnp.sum(jax.vmap(market.regularizer.value)(attention)),
         creators=jnp.sum(market.creator_value.value(exposure)),
         platform=jnp.sum(market.platform_rates * exposure),
     )

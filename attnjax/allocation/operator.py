@@ -37,7 +37,7 @@ class Allocation(NamedTuple):
     Attributes:
         weights: (n,), the attention each entry gets, in units of the budget.
         threshold: scalar, the price of attention tau, in units of the scores: the multiplier of the budget. 0 where
-            an upper bound does not bind.
+            an upper bound does not bind; at a budget of 0 what the first positive float of attention would bring.
         value: scalar, the objective <s, a> - T Omega(a). Its gradient is the envelope theorem's: `weights` in the
             scores, `threshold` in the budget, -Omega(a) in the temperature.
         bound: scalar, the dual value at `threshold`: no feasible allocation has a larger objective. inf where the
@@ -216,7 +216,7 @@ def _allocate(
     weights, threshold, _ = _solution(at_most, *problem)
     value = _value(at_most, *problem)
     gap, feasible = jax.lax.stop_gradient(_certificate(at_most, *problem))
-    return Allocation(weights, threshold, value, value + gap, gap, feasible)
+    return Allocation(weights, threshold, value, jnp.where(feasible, value + gap, jnp.inf), gap, feasible)
 
 
 def _bounds(scores: Vector, budget: Scalar, cap: Vector | None) -> tuple[Bool[Array, " n"], Vector]:
@@ -261,17 +261,26 @@ def _solution(
     weights = jnp.where(admissible, weights, 0)
     weights = _meet(weights, upper, budget)
     surplus = x - level
-    threshold = centre + temperature * level
+    threshold = jnp.where(
+        admissible.any(), centre + temperature * level, _first_price(scores, cap, temperature, regularizer)
+    )
     if at_most:
         alone = jnp.where(admissible, scores / temperature, 0)
         unforced = jnp.where(admissible, regularizer.inverse_derivative(alone, upper), 0)
         unspent = jnp.sum(unforced) < budget
         weights = jnp.where(unspent, unforced, weights)
         surplus = jnp.where(unspent, alone, surplus)
-        threshold = jnp.where(unspent, 0, threshold)
+        threshold = jnp.where(unspent, 0, jnp.maximum(threshold, 0))
     bad = jnp.isnan(scores).any() | jnp.isnan(budget) | jnp.isnan(temperature)
     bad = bad if cap is None else bad | jnp.isnan(cap).any()
     return _Solution(jnp.where(bad, jnp.nan, weights), jnp.where(bad, jnp.nan, threshold), surplus)
+
+
+def _first_price(scores: Vector, cap: Vector | None, temperature: Scalar, regularizer: Regularizer) -> Scalar:
+    """The threshold where nothing can be spent: the price of the first positive float of attention, finite always."""
+    first = regularizer.derivative(jnp.full_like(scores, jnp.finfo(scores.dtype).tiny))
+    wanted = (scores > -jnp.inf) if cap is None else (scores > -jnp.inf) & (cap > 0)
+    return jnp.where(wanted.any(), jnp.max(jnp.where(wanted, scores - temperature * first, -jnp.inf)), 0)
 
 
 def _sparsemax_level(x: Vector, budget: Scalar) -> Scalar:
@@ -305,7 +314,11 @@ def _by_bisection(
 
     def search(x: Vector, among: Bool[Array, " n"], left: Scalar) -> tuple[Scalar, Scalar]:
         count = jnp.maximum(jnp.sum(among), 1)
-        low, high = -regularizer.derivative(left), -regularizer.derivative(left / count)
+        # Every entry may have a cost of its own, so the ends are the widest over the entries that compete.
+        whole, even = (regularizer.derivative(jnp.full_like(x, a)) for a in (left, left / count))
+        competing = among | ~among.any()
+        low = -jnp.max(jnp.where(competing, whole, -jnp.inf))
+        high = -jnp.min(jnp.where(competing, even, jnp.inf))
         if capped:
             full = x - regularizer.derivative(jnp.where(among, upper, 1))
             low = jnp.minimum(low, jnp.min(jnp.where(among, full, jnp.inf)))
@@ -351,8 +364,8 @@ def _solution_jvp(at_most: bool, primals: tuple, tangents: tuple) -> tuple[_Solu
     scores, budget, cap, temperature, regularizer = primals
     d_scores, d_budget, d_cap, d_temperature, d_regularizer = tangents
     out = _solution(at_most, *primals)
-    admissible, upper = _bounds(scores, budget, cap)
-    limit = jnp.inf if cap is None else upper
+    admissible, _ = _bounds(scores, budget, cap)
+    limit = jnp.inf if cap is None else cap  # not `upper`: an entry that takes the whole budget grows with it
     free = admissible & (out.weights > 0) & (out.weights < limit)
     inner = jnp.where(free, out.weights, 1)
     speed = jnp.where(free, regularizer.inverse_curvature(inner) / temperature, 0)
@@ -374,7 +387,9 @@ def _solution_jvp(at_most: bool, primals: tuple, tangents: tuple) -> tuple[_Solu
 
 
 def _cost(regularizer: Regularizer, weights: Vector) -> Scalar:
-    return jnp.sum(regularizer.value(weights))
+    """Omega; entries at exactly 0 stay there, so their derivative, which may be infinite, has no part in it."""
+    held = regularizer.value(jnp.zeros_like(weights))
+    return jnp.sum(jnp.where(weights > 0, regularizer.value(jnp.where(weights > 0, weights, 1)), held))
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0,))

@@ -21,11 +21,11 @@ from typing import Any, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
-from jax.scipy.special import xlogy
 from jaxtyping import Array, Float
 
 from attnjax.allocation.bisection import bisect
 from attnjax.errors import fail
+from attnjax.pytrees import register
 
 Weights = Float[Array, "*n"]
 
@@ -51,10 +51,6 @@ class Regularizer(Protocol):
         ...
 
 
-def _register(cls: type, data: list[str], meta: list[str]) -> None:
-    jax.tree_util.register_dataclass(cls, data_fields=data, meta_fields=meta)
-
-
 @dataclasses.dataclass(frozen=True)
 class Entropy:
     """Negative Shannon entropy, omega(a) = a log a: softmax.
@@ -66,8 +62,8 @@ class Entropy:
     """
 
     def value(self, a: Weights) -> Weights:
-        """a log a, with 0 log 0 = 0."""
-        return xlogy(a, a)
+        """a log a, with 0 log 0 = 0; the derivative at exactly 0 is taken as 0 too, so that -inf never meets 0."""
+        return jnp.where(a == 0, 0, a * jnp.log(jnp.where(a == 0, 1, a)))
 
     def derivative(self, a: Weights) -> Weights:
         """log a + 1; -inf at 0, so no weight is ever exactly zero unless its score is -inf."""
@@ -260,8 +256,7 @@ class SeparableConvex:
         return 1 / jax.jvp(self.derivative, (a,), (jnp.ones_like(a),))[1]
 
 
-_register(Entropy, [], [])
-_register(SquaredNorm, [], [])
-_register(Tsallis, ["alpha"], [])
-_register(Power, [], ["exponent"])
-_register(SeparableConvex, ["parameters"], ["function"])
+for _regularizer in (Entropy, SquaredNorm, Tsallis):
+    register(_regularizer)
+register(Power, static=("exponent",))
+register(SeparableConvex, static=("function",))

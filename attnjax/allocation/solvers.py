@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from attnjax.allocation.creators import Floors
+from attnjax.allocation.creators import Floors, Nash
 from attnjax.allocation.market import Market, best_response, exposure_of, uniform_attention, welfare_of
 from attnjax.errors import fail
 
@@ -31,10 +31,10 @@ class Solution(NamedTuple):
         exposure: (c,), what creators get from it.
         prices: (c,), price per unit of exposure: what one more unit of it is worth at the optimum.
         lower: welfare of `attention`, -inf if no feasible point was found.
-        upper: the dual value at `prices`: no feasible allocation has more.
+        upper: the dual value at `prices`: no feasible allocation has more; inf where the prices are not admissible.
         gap: upper - lower, computed without cancellation.
         iterations: how many times all users were asked for their best response.
-        converged: whether gap <= tol * max(|upper|, T sum_u R_u).
+        converged: whether gap <= tol * max(|upper|, T sum_u R_u), and finite.
     """
 
     attention: Float[Array, "u n"]
@@ -72,8 +72,11 @@ def solve(
         A `Solution`.
 
     Raises:
-        UserError: for an unknown method, Frank-Wolfe with floors, a tolerance that is not positive, and floors that
-            could not be shown to be feasible.
+        UserError: for an unknown method, Frank-Wolfe with floors, a tolerance that is not positive; and, where the
+            values are known (outside jit and vmap), for floors that could not be shown to be feasible, Nash weights
+            that are not positive, a creator under Nash without an item that anyone can see, and starting prices
+            that the creator value does not admit. Traced, these end with `lower` = -inf or `gap` = inf, and
+            `converged` False.
 
     >>> from attnjax.allocation import Creators, Market, Nash
     >>> market = Market.of(jnp.array([[1.0, 0.0], [1.0, 0.0]]), Creators.one_per_item(2), Nash(jnp.ones(2)))
@@ -98,8 +101,11 @@ def solve(
             got="Floors",
             advice='Use method="dual_gradient", which prices guarantees.',
         )
-    if floors and not isinstance(market.scores, jax.core.Tracer):
+    known = not any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves((market, prices)))
+    if known and floors:
         _check_floors(market)
+    if known and isinstance(market.creator_value, Nash):
+        _check_nash(market)
     if prices is None:
         prices = _starting_prices(market)
     elif jnp.shape(prices) != market.platform_rates.shape:
@@ -110,6 +116,8 @@ def solve(
             advice="Give one price per creator, or leave prices out.",
         )
     start = jnp.asarray(prices, market.scores.dtype)
+    if known:
+        _check_start(market, start)
     program = _dual_gradient if method == "dual_gradient" else _frank_wolfe
     return program(market, start, jnp.asarray(tol, start.dtype), jnp.asarray(max_iterations))
 
@@ -171,6 +179,36 @@ def _check_floors(market: Market) -> None:
         )
 
 
+def _check_nash(market: Market) -> None:
+    weights = market.creator_value.weights  # type: ignore[attr-defined]
+    if not bool((weights > 0).all()):
+        fail(
+            "solve",
+            expected="Nash weights above 0",
+            got=str(float(weights.min())),
+            advice="Leave creators that don't count out of the creator map; their items may stay.",
+        )
+    unseen = ~(exposure_of(market, uniform_attention(market)) > 0)
+    if bool(unseen.any()):
+        fail(
+            "solve",
+            expected="for Nash welfare, an item that some user can see from every creator",
+            got=f"{int(unseen.sum())} creators without one, creator {int(jnp.argmax(unseen))} first",
+            advice="The logarithm of no exposure is -inf whatever is done: drop these creators or admit their items.",
+        )
+
+
+def _check_start(market: Market, start: Prices) -> None:
+    value = market.creator_value
+    if not bool(jnp.isfinite(value.conjugate(value.admissible(start, start))).all()):
+        fail(
+            "solve",
+            expected=f"starting prices that {type(value).__name__} admits (finite; above 0 for Nash)",
+            got=f"{float(start.min())} to {float(start.max())}",
+            advice="Pass the prices of a similar solution, or leave prices out.",
+        )
+
+
 def _repair(market: Market, exposure: Prices, reached: Prices) -> Array:
     """The smallest share of the anchor that brings exposure up to the floors."""
     floors = market.creator_value.floors  # type: ignore[attr-defined]
@@ -197,15 +235,18 @@ def _close(market: Market, attention: Array, prices: Prices, tol: Array, iterati
         market.creator_value.conjugate(prices) + prices * exposure - market.creator_value.value(exposure)
     )
     gap = jnp.maximum(users, 0) + jnp.maximum(creators, 0)
+    gap = jnp.where(jnp.isnan(gap), jnp.inf, gap)
+    dual = response.value + jnp.sum(market.creator_value.conjugate(prices))
+    upper = jnp.where(jnp.isfinite(lower), lower + gap, jnp.where(jnp.isnan(dual), jnp.inf, dual))
     return Solution(
         attention,
         exposure,
         prices,
         lower,
-        lower + gap,
+        upper,
         gap,
         iterations,
-        gap <= tol * _scale(market, lower + gap),
+        jnp.isfinite(gap) & (gap <= tol * _scale(market, upper)),
     )
 
 
@@ -250,7 +291,10 @@ def _dual_gradient(market: Market, start: Prices, tol: Array, max_iterations: Ar
         dual = response.value + jnp.sum(value.conjugate(ahead))
         gap = gap_at(ahead, response.exposure, response.value)
         # Diagonal of a bound on the dual's Hessian; a damping that grows when the dual rose and fades when it fell.
-        moving = market.regularizer.inverse_curvature(jnp.maximum(response.attention, 1e-30))
+        # Items at rest don't move with a small change of price, though a cube's inverse curvature at 0 is infinite.
+        active = response.attention > 0
+        moving = jax.vmap(market.regularizer.inverse_curvature)(jnp.where(active, response.attention, 1))
+        moving = jnp.where(active, moving, 0)
         speed = market.creators.exposure(jnp.sum(moving, axis=0)) / market.temperature
         curvature = speed + value.curvature(ahead)
         rose = dual > state.dual + 1e-6 * jnp.abs(state.dual)
@@ -271,7 +315,7 @@ def _dual_gradient(market: Market, start: Prices, tol: Array, max_iterations: Ar
             jnp.where(better, ahead, state.best_prices),
             best_gap,
             state.iterations + 1,
-            best_gap <= 0.5 * tol * _scale(market, dual),
+            jnp.isfinite(best_gap) & (best_gap <= 0.5 * tol * _scale(market, dual)),
         )
 
     start = value.admissible(start, start)
@@ -296,10 +340,11 @@ def _frank_wolfe(market: Market, start: Prices, tol: Array, max_iterations: Arra
         return value.derivative(exposure_of(market, attention))  # type: ignore[attr-defined]
 
     def slope(attention: Array, direction: Array, share: Array) -> Array:
-        """Welfare's derivative along the segment."""
-        return jax.jvp(
-            lambda t: welfare_of(market, attention + t * direction).total, (share,), (jnp.ones_like(share),)
-        )[1]
+        """Welfare's derivative along the segment; items that don't move (excluded ones) have no part in it."""
+        point = attention + share * direction
+        earned = market.creators.on_items(supporting(point) + market.platform_rates)
+        cost = market.temperature * jax.vmap(market.regularizer.derivative)(point)
+        return jnp.sum(jnp.where(direction != 0, direction * (market.scores + earned[None, :] - cost), 0))
 
     def step(state: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
         attention, _, count = state
