@@ -1,6 +1,7 @@
 """Allocation of a limited budget: regularisers, the one-budget operator, markets, solvers, certificates."""
 
-from attnjax.allocation.creators import Creators, CreatorValue, Floors, Linear, Nash
+from attnjax.allocation.creator_values import Box, CreatorValue, Floors, Linear, Nash
+from attnjax.allocation.creators import Creators
 from attnjax.allocation.market import (
     Market,
     Response,
@@ -19,10 +20,12 @@ from attnjax.allocation.regularizers import (
     SquaredNorm,
     Tsallis,
 )
-from attnjax.allocation.solvers import Solution, solve
+from attnjax.allocation.solution import Solution
+from attnjax.allocation.solvers import solve
 
 __all__ = [
     "Allocation",
+    "Box",
     "CreatorValue",
     "Creators",
     "Entropy",

@@ -1,15 +1,12 @@
-"""Creators: who made what, and what their exposure is worth.
+"""Creators: who made what.
 
 Item i passes on the attention it gets to its creators in shares M_ij, so creator j's exposure is
 
     e_j = sum_u sum_i a_ui M_ij.
-
-A *creator value* is a concave function of each exposure, phi_j(e_j), given with what a dual method needs of it: the
-conjugate max over e of phi(e) - p e, and the exposure that attains it, at a price p per unit of exposure.
 """
 
 import dataclasses
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -35,6 +32,8 @@ class Creators:
         share: (k,), non-negative; the shares of one item usually sum to 1, or to 0 where its creator is unknown.
         num_items: how many items there are.
         num_creators: how many creators there are.
+        pairs: (p,) and (p,), for every item and every two of its entries (one with itself included), the entries.
+        identity: whether item i belongs to creator i alone and wholly.
     """
 
     item: Int[Array, " k"]
@@ -42,6 +41,8 @@ class Creators:
     share: Float[Array, " k"]
     num_items: int
     num_creators: int
+    pairs: tuple[Array, Array]
+    identity: bool
 
     @classmethod
     def of(cls, item: Any, creator: Any, share: Any = None, *, num_items: int, num_creators: int) -> "Creators":
@@ -79,7 +80,18 @@ class Creators:
                 got=f"shape {share.shape}, smallest {share.min() if share.size else 'none'}",
                 advice="Leave share as None to split each item's attention equally.",
             )
-        return cls(jnp.asarray(item), jnp.asarray(creator), jnp.asarray(share), num_items, num_creators)
+        identity = num_items == num_creators == item.size and bool(
+            (item == creator).all() and (np.sort(item) == np.arange(num_items)).all() and (share == 1).all()
+        )
+        return cls(
+            jnp.asarray(item),
+            jnp.asarray(creator),
+            jnp.asarray(share),
+            num_items,
+            num_creators,
+            _pairs(item),
+            identity,
+        )
 
     @classmethod
     def one_per_item(cls, num_items: int) -> "Creators":
@@ -92,158 +104,37 @@ class Creators:
         passed = attention[self.item] * self.share.astype(attention.dtype)
         return jax.ops.segment_sum(passed, self.creator, self.num_creators)
 
+    def rows(self, attention: Float[Array, "b n"]) -> Float[Array, "b c"]:
+        """Each row's exposure: (b, c) from attention (b, n)."""
+        if self.identity:
+            return attention
+        passed = (attention[:, self.item] * self.share.astype(attention.dtype)[None, :]).T
+        return jax.ops.segment_sum(passed, self.creator, self.num_creators).T
+
+    def quadratic(self, weights: Float[Array, " n"]) -> Float[Array, "c c"]:
+        """M' diag(weights) M: (c, c) from item weights (n,)."""
+        first, second = self.pairs
+        share = self.share.astype(weights.dtype)
+        entries = weights[self.item[first]] * share[first] * share[second]
+        empty = jnp.zeros((self.num_creators, self.num_creators), weights.dtype)
+        return empty.at[self.creator[first], self.creator[second]].add(entries)
+
     def on_items(self, prices: Prices) -> Float[Array, " n"]:
         """M p: what a unit of attention to each item (n,) earns at a price (c,) per unit of exposure."""
         earned = prices[self.creator] * self.share.astype(prices.dtype)
         return jax.ops.segment_sum(earned, self.item, self.num_items)
 
 
-@runtime_checkable
-class CreatorValue(Protocol):
-    """The contract of a creator value: all maps are elementwise over creators."""
-
-    def value(self, exposure: Exposure) -> Exposure:
-        """phi_j(e_j), in units of welfare; -inf where e_j is not allowed."""
-        ...
-
-    def conjugate(self, prices: Prices) -> Exposure:
-        """Max over e of phi_j(e) - p_j e."""
-        ...
-
-    def demand(self, prices: Prices) -> Exposure:
-        """The exposure that attains the maximum: the negative gradient of `conjugate`."""
-        ...
-
-    def curvature(self, prices: Prices) -> Exposure:
-        """The second derivative of `conjugate`, at least 0."""
-        ...
-
-    def admissible(self, prices: Prices, previous: Prices) -> Prices:
-        """The nearest prices at which the conjugate is finite, kept away from its singularities."""
-        ...
-
-    def start(self, exposure: Exposure) -> Prices:
-        """Prices to start from, given the exposure at price 0."""
-        ...
+def _pairs(item: np.ndarray) -> tuple[Array, Array]:
+    """All pairs of entries of one item."""
+    order = np.argsort(item, kind="stable")
+    count = np.bincount(item) if item.size else np.zeros(0, int)
+    start = np.cumsum(count) - count
+    length, begin = count[item[order]], start[item[order]]
+    first = np.repeat(order, length)
+    offset = np.arange(first.size) - np.repeat(np.cumsum(length) - length, length)
+    second = order[np.repeat(begin, length) + offset]
+    return jnp.asarray(first, jnp.int32), jnp.asarray(second, jnp.int32)
 
 
-@dataclasses.dataclass(frozen=True)
-class Nash:
-    """Weighted Nash welfare, phi_j(e) = w_j log e: proportional fairness, no creator is left without exposure.
-
-    The price that supports an exposure is w_j / e_j. Source: Eisenberg and Gale (1959); Nash (1950).
-
-    Attributes:
-        weights: (c,), w_j > 0, in units of welfare.
-    """
-
-    weights: Float[Array, " c"]
-
-    def value(self, exposure: Exposure) -> Exposure:
-        """w log e."""
-        return self.weights * jnp.log(exposure)
-
-    def derivative(self, exposure: Exposure) -> Prices:
-        """w / e: the price that supports an exposure."""
-        return self.weights / exposure
-
-    def conjugate(self, prices: Prices) -> Exposure:
-        """w log(w / p) - w."""
-        return self.weights * (jnp.log(self.weights / prices) - 1)
-
-    def demand(self, prices: Prices) -> Exposure:
-        """w / p."""
-        return self.weights / prices
-
-    def curvature(self, prices: Prices) -> Exposure:
-        """w / p^2."""
-        return self.weights / prices**2
-
-    def admissible(self, prices: Prices, previous: Prices) -> Prices:
-        """At least a fifth of the previous price: prices of a Nash market are positive."""
-        return jnp.maximum(prices, previous / 5)
-
-    def start(self, exposure: Exposure) -> Prices:
-        """The supporting prices of the exposure at price 0, with its smallest entries lifted."""
-        return self.weights / jnp.maximum(exposure, 0.1 * jnp.mean(exposure))
-
-
-@dataclasses.dataclass(frozen=True)
-class Linear:
-    """A constant worth per unit of exposure, phi_j(e) = r_j e: the document's sum_j b_j b_uj (*Metaverse* §4.2).
-
-    Its price is its rate, so a market with linear creator values separates into its users.
-
-    Attributes:
-        rates: (c,), r_j, welfare per unit of exposure.
-    """
-
-    rates: Float[Array, " c"]
-
-    def value(self, exposure: Exposure) -> Exposure:
-        """r e."""
-        return self.rates * exposure
-
-    def derivative(self, exposure: Exposure) -> Prices:
-        """The rate, whatever the exposure."""
-        return jnp.broadcast_to(self.rates, exposure.shape)
-
-    def conjugate(self, prices: Prices) -> Exposure:
-        """0 at the only admissible price, the rate."""
-        return jnp.zeros_like(prices)
-
-    def demand(self, prices: Prices) -> Exposure:
-        """0: any exposure will do at the rate."""
-        return jnp.zeros_like(prices)
-
-    def curvature(self, prices: Prices) -> Exposure:
-        """0."""
-        return jnp.zeros_like(prices)
-
-    def admissible(self, prices: Prices, previous: Prices) -> Prices:
-        """The rates, the only prices with a finite conjugate."""
-        return jnp.broadcast_to(self.rates, prices.shape)
-
-    def start(self, exposure: Exposure) -> Prices:
-        """The rates."""
-        return self.rates
-
-
-@dataclasses.dataclass(frozen=True)
-class Floors:
-    """A guarantee, e_j >= floor_j, and no value beyond it. Its price is what the guarantee costs at the margin.
-
-    Attributes:
-        floors: (c,), at least 0, in units of exposure.
-    """
-
-    floors: Float[Array, " c"]
-
-    def value(self, exposure: Exposure) -> Exposure:
-        """0 where the floor is met (to a relative 1e-6), -inf where not."""
-        return jnp.where(exposure >= self.floors * (1 - 1e-6), 0, -jnp.inf)
-
-    def conjugate(self, prices: Prices) -> Exposure:
-        """-p floor, for p >= 0."""
-        return -prices * self.floors
-
-    def demand(self, prices: Prices) -> Exposure:
-        """The floor."""
-        return self.floors
-
-    def curvature(self, prices: Prices) -> Exposure:
-        """0."""
-        return jnp.zeros_like(prices)
-
-    def admissible(self, prices: Prices, previous: Prices) -> Prices:
-        """At least 0: a guarantee is never a tax."""
-        return jnp.maximum(prices, 0)
-
-    def start(self, exposure: Exposure) -> Prices:
-        """0."""
-        return jnp.zeros_like(self.floors)
-
-
-register(Creators, static=("num_items", "num_creators"))
-for _value in (Nash, Linear, Floors):
-    register(_value)
+register(Creators, static=("num_items", "num_creators", "identity"))

@@ -20,7 +20,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from attnjax.allocation.creators import Creators, CreatorValue, Linear
+from attnjax.allocation.creator_values import Box, CreatorValue, Linear
+from attnjax.allocation.creators import Creators
 from attnjax.allocation.operator import allocate
 from attnjax.allocation.regularizers import Entropy, Regularizer
 from attnjax.errors import fail
@@ -40,8 +41,11 @@ class Market:
         creators: the map from items to creators.
         creator_value: what exposure is worth to creators, in units of welfare.
         platform_rates: (c,), platform income per unit of exposure, in units of welfare.
-        temperature: T > 0, how much users value variety, in units of the scores.
+        temperature: T >= 0, how much users value variety, in units of the scores; 0 makes the users' part linear.
         regularizer: Omega, the shape of that preference.
+        impact: (u, n), exposure per unit of attention, or None for 1. With impact r_ui exposure is
+            sum_ui r_ui a_ui M_ij: what counts is attention weighted by what it is worth to whoever pays it.
+        at_most: whether budgets are upper bounds.
     """
 
     scores: Attention
@@ -51,6 +55,8 @@ class Market:
     platform_rates: Prices
     temperature: Float[Array, ""]
     regularizer: Regularizer
+    impact: Attention | None = None
+    at_most: bool = False
 
     @classmethod
     def of(
@@ -63,12 +69,14 @@ class Market:
         platform_rates: Any = 0.0,
         temperature: Any = 1.0,
         regularizer: Regularizer | None = None,
+        impact: Any = None,
+        at_most: bool = False,
     ) -> "Market":
         """Checks and builds a market; scalars are broadcast.
 
         Raises:
             UserError: for scores that are not (u, n), NaN scores, a user without an admissible item, negative budgets,
-                a temperature that is not positive, numbers that are not finite, or arrays that don't fit.
+                a negative temperature, numbers that are not finite, or arrays that don't fit.
 
         >>> Market.of(jnp.zeros((2, 3)), Creators.one_per_item(3)).budgets.tolist()
         [1.0, 1.0]
@@ -107,27 +115,39 @@ class Market:
                 advice="Drop such users or set their budget to 0.",
             )
         temperature = _shaped("temperature", temperature, (), dtype)
-        if not float(temperature) > 0:
+        if not float(temperature) >= 0:
             fail(
                 "Market.of",
-                expected="a temperature above 0",
+                expected="a temperature of at least 0",
                 got=str(float(temperature)),
-                advice="Use a small one, such as 0.01 times the spread of the scores, for nearly greedy users.",
+                advice="0 stands for users without a preference for variety; a larger one spreads attention wider.",
             )
+        if impact is not None:
+            impact = _shaped("impact", impact, scores.shape, dtype)
+            if not bool((impact >= 0).all()):
+                fail(
+                    "Market.of",
+                    expected="an impact of at least 0",
+                    got=str(float(impact.min())),
+                    advice="Exposure counts attention with non-negative weights; clip or shift them.",
+                )
         shape = (creators.num_creators,)
         rates = _shaped("platform_rates", platform_rates, shape, dtype)
         creator_value = Linear(jnp.zeros(shape, dtype)) if creator_value is None else creator_value
         creator_value = jax.tree.map(
-            lambda leaf: _shaped("the creator value's parameters", leaf, shape, dtype), creator_value
+            lambda leaf: _shaped(
+                "the creator value's parameters", leaf, shape, dtype, infinite=isinstance(creator_value, Box)
+            ),
+            creator_value,
         )
         regularizer = Entropy() if regularizer is None else regularizer
-        return cls(scores, budgets, creators, creator_value, rates, temperature, regularizer)
+        return cls(scores, budgets, creators, creator_value, rates, temperature, regularizer, impact, at_most)
 
 
-register(Market)
+register(Market, static=("at_most",))
 
 
-def _shaped(name: str, numbers: Any, shape: tuple[int, ...], dtype: Any) -> Array:
+def _shaped(name: str, numbers: Any, shape: tuple[int, ...], dtype: Any, *, infinite: bool = False) -> Array:
     array = jnp.asarray(numbers, dtype)
     if array.shape not in ((), shape):
         fail(
@@ -136,7 +156,8 @@ def _shaped(name: str, numbers: Any, shape: tuple[int, ...], dtype: Any) -> Arra
             got=f"shape {array.shape}",
             advice="Check that users and creators are counted as in the scores and the creator map.",
         )
-    if not bool(jnp.isfinite(array).all()):
+    allowed = ~jnp.isnan(array) if infinite else jnp.isfinite(array)
+    if not bool(allowed.all()):
         fail(
             "Market.of",
             expected=f"{name} to be finite",
@@ -185,21 +206,29 @@ def best_response(market: Market, prices: Prices) -> Response:
     """Every user's best response to prices (c,) per unit of exposure; the operator, once per user.
 
     Differentiable in everything (see `allocate`); by the envelope theorem the gradient of `value` in the prices is
-    the exposure.
+    the exposure. The temperature must be above 0: without a preference for variety best responses are not unique.
     """
     bonus = market.creators.on_items(prices + market.platform_rates)
 
-    def respond(scores: Array, budget: Array) -> tuple[Array, Array]:
-        chosen = allocate(scores + bonus, budget, None, market.regularizer, temperature=market.temperature)
+    def respond(scores: Array, budget: Array, impact: Array | None) -> tuple[Array, Array]:
+        chosen = allocate(
+            scores + (bonus if impact is None else impact * bonus),
+            budget,
+            None,
+            market.regularizer,
+            temperature=market.temperature,
+            at_most=market.at_most,
+        )
         return chosen.weights, chosen.value
 
-    attention, values = jax.vmap(respond)(market.scores, market.budgets)
+    attention, values = jax.vmap(respond)(market.scores, market.budgets, market.impact)
     return Response(attention, exposure_of(market, attention), jnp.sum(values))
 
 
 def exposure_of(market: Market, attention: Attention) -> Prices:
-    """Exposure (c,) of each creator under attention (u, n), in units of attention."""
-    return market.creators.exposure(jnp.sum(attention, axis=0))
+    """Exposure (c,) of each creator under attention (u, n), in units of attention times impact."""
+    moved = attention if market.impact is None else attention * market.impact
+    return market.creators.exposure(jnp.sum(moved, axis=0))
 
 
 def welfare_of(market: Market, attention: Attention) -> Welfare:

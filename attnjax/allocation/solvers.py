@@ -1,70 +1,54 @@
-"""Two plain solvers of the attention market, each with a certificate; the readable references.
+"""`solve`: one door to the solvers of the attention market."""
 
-*Dual gradient* moves prices until creators get the exposure that their value asks for at those prices: a tatonnement,
-with a diagonal step from the curvature of the dual, momentum (Nesterov 1983) and restarts (O'Donoghue and Candes 2015).
-*Generalised Frank-Wolfe* (Frank and Wolfe 1956; Bredies, Lorenz and Maass 2009) lets prices be what the present
-exposure supports, asks every user for the best response, and moves attention towards it by an exact line search.
-
-Both end with an upper bound on welfare, the dual at the last prices, and a lower one, the welfare of the allocation
-that they return, which is feasible.
-"""
-
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Float
 
-from attnjax.allocation.creators import Floors, Nash
+from attnjax.allocation.creator_values import Box, Floors, Linear, Nash
+from attnjax.allocation.feasibility import bounds_of
 from attnjax.allocation.market import Market, best_response, exposure_of, uniform_attention, welfare_of
+from attnjax.allocation.newton import FIRST, newton
+from attnjax.allocation.reference_solvers import dual_gradient, floors_anchor, frank_wolfe
+from attnjax.allocation.regularizers import Entropy
+from attnjax.allocation.solution import Solution
 from attnjax.errors import fail
 
 Prices = Float[Array, " c"]
-METHODS = ("dual_gradient", "frank_wolfe")
+METHODS = ("newton", "dual_gradient", "frank_wolfe")
+MANY_CREATORS = 3000
+"""Beyond so many creators Newton's matrix is not worth its price."""
 
-
-class Solution(NamedTuple):
-    """A solved market and its certificate; arrays, so they survive jit and vmap.
-
-    Attributes:
-        attention: (u, n), feasible: each row sums to the user's budget, floors are met (to 1e-6, relative).
-        exposure: (c,), what creators get from it.
-        prices: (c,), price per unit of exposure: what one more unit of it is worth at the optimum.
-        lower: welfare of `attention`, -inf if no feasible point was found.
-        upper: the dual value at `prices`: no feasible allocation has more; inf where the prices are not admissible.
-        gap: upper - lower, computed without cancellation.
-        iterations: how many times all users were asked for their best response.
-        converged: whether gap <= tol * max(|upper|, T sum_u R_u), and finite.
-    """
-
-    attention: Float[Array, "u n"]
-    exposure: Prices
-    prices: Prices
-    lower: Float[Array, ""]
-    upper: Float[Array, ""]
-    gap: Float[Array, ""]
-    iterations: Int[Array, ""]
-    converged: Bool[Array, ""]
+WARM = 0.03
+"""The first smoothing from a warm start."""
 
 
 def solve(
     market: Market,
     tol: float = 1e-4,
     *,
-    method: str = "dual_gradient",
+    method: str = "auto",
     max_iterations: int = 2000,
     prices: Any = None,
 ) -> Solution:
     """Solves an attention market to a certified relative gap.
 
-    One jitted program; markets of equal shapes can be batched with `jax.vmap`. The result is not differentiable
-    through the iterations (welfare's gradient at the optimum is the envelope theorem's: differentiate `welfare_of` at
-    fixed attention).
+    One jitted program; markets of equal shapes can be batched with `jax.vmap`.
+
+    Newton's solutions are differentiable in scores, impact, budgets, temperature, platform rates and the creator
+    value's parameters, in forward and reverse mode, once: attention and prices by implicit differentiation at the
+    solution, and so what is computed from them; `gap` and `upper - lower` count as constants. Welfare's derivative
+    is the envelope theorem's. Where users have no preference for variety (temperature 0) attention and prices jump,
+    and what is differentiated is the smoothed problem at the last smoothing: finite, and informative only as such.
+    The reference solvers are not differentiable through their iterations.
 
     Args:
         market: from `Market.of`.
         tol: relative gap to reach; in float32 not below about 1e-6.
-        method: "dual_gradient" for any creator value; "frank_wolfe" for those with a derivative (not floors).
+        method: "auto", or "newton" (entropic users, temperature 0 included; any creator value; the fast one),
+            "dual_gradient" (any regulariser; not caps), "frank_wolfe" (any regulariser; neither floors nor caps).
+            "auto" is "newton" where users are entropic and creators are at most 3,000, else "dual_gradient".
         max_iterations: when to give up; `converged` then says False.
         prices: (c,), a warm start, e.g. the prices of a similar market.
 
@@ -72,10 +56,10 @@ def solve(
         A `Solution`.
 
     Raises:
-        UserError: for an unknown method, Frank-Wolfe with floors, a tolerance that is not positive; and, where the
-            values are known (outside jit and vmap), for floors that could not be shown to be feasible, Nash weights
-            that are not positive, a creator under Nash without an item that anyone can see, and starting prices
-            that the creator value does not admit. Traced, these end with `lower` = -inf or `gap` = inf, and
+        UserError: for an unknown method, one that can't solve the market, a tolerance that is not positive; and,
+            where the values are known (outside jit and vmap), for floors and caps that could not be shown to be
+            feasible, Nash weights that are not positive, a creator under Nash without an item that anyone can see,
+            and starting prices that the creator value does not admit. Traced, these end with `gap` = inf and
             `converged` False.
 
     >>> from attnjax.allocation import Creators, Market, Nash
@@ -84,76 +68,101 @@ def solve(
     >>> bool(solution.converged), bool(solution.exposure[1] > 0.5)
     (True, True)
     """
-    if method not in METHODS:
-        fail(
-            "solve",
-            expected=f"a method out of {METHODS}",
-            got=repr(method),
-            advice="Leave it out for the default.",
-        )
+    if method not in ("auto", *METHODS):
+        fail("solve", expected=f"a method out of {METHODS}", got=repr(method), advice="Leave it out for the default.")
     if not (isinstance(tol, int | float) and tol > 0):
         fail("solve", expected="a relative gap tol > 0", got=str(tol), advice="1e-4 is a good start.")
-    floors = isinstance(market.creator_value, Floors)
-    if floors and method == "frank_wolfe":
-        fail(
-            "solve",
-            expected="a creator value with a derivative for Frank-Wolfe",
-            got="Floors",
-            advice='Use method="dual_gradient", which prices guarantees.',
-        )
     known = not any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves((market, prices)))
-    if known and floors:
-        _check_floors(market)
-    if known and isinstance(market.creator_value, Nash):
-        _check_nash(market)
-    if prices is None:
-        prices = _starting_prices(market)
-    elif jnp.shape(prices) != market.platform_rates.shape:
+    if method == "auto":
+        fast = isinstance(market.regularizer, Entropy) and market.creators.num_creators <= MANY_CREATORS
+        method = "newton" if fast else "dual_gradient"
+    _check_method(market, method, known)
+    if known:
+        _check_market(market)
+    if prices is not None and jnp.shape(prices) != market.platform_rates.shape:
         fail(
             "solve",
             expected=f"starting prices of shape {market.platform_rates.shape}",
             got=f"shape {jnp.shape(prices)}",
             advice="Give one price per creator, or leave prices out.",
         )
-    start = jnp.asarray(prices, market.scores.dtype)
+    dtype = market.scores.dtype
+    first = FIRST if prices is None else WARM
+    start = jnp.asarray(_starting_prices(market, method) if prices is None else prices, dtype)
     if known:
         _check_start(market, start)
-    program = _dual_gradient if method == "dual_gradient" else _frank_wolfe
-    return program(market, start, jnp.asarray(tol, start.dtype), jnp.asarray(max_iterations))
+    limits = (jnp.asarray(tol, dtype), jnp.asarray(max_iterations))
+    if method == "newton":
+        return _newton(market, start, *limits, jnp.asarray(first, dtype))
+    return (dual_gradient if method == "dual_gradient" else frank_wolfe)(market, start, *limits)
 
 
-def _starting_prices(market: Market) -> Prices:
-    idle = best_response(market, jnp.zeros_like(market.platform_rates))
-    return market.creator_value.start(idle.exposure)
+@jax.jit
+def _newton(market: Market, start: Prices, tol: Array, max_iterations: Array, first: Array) -> Solution:
+    found = newton(market, start, tol, max_iterations, first)
+    exposure = exposure_of(market, found.attention)
+    parts = welfare_of(market, found.attention)
+    lower = parts.satisfaction + parts.variety + parts.platform
+    if not isinstance(market.creator_value, Floors | Box):  # within their bounds these are worth nothing
+        lower = lower + parts.creators
+    certified = jnp.isfinite(found.gap)
+    lower = jnp.where(certified, lower, -jnp.inf)
+    return Solution(
+        found.attention,
+        exposure,
+        found.prices,
+        lower,
+        jnp.where(certified, lower + found.gap, jnp.inf),
+        found.gap,
+        found.iterations,
+        certified & (found.gap <= tol * found.scale),
+    )
 
 
-def _scale(market: Market, upper: Array) -> Array:
-    """What a relative gap is relative to: welfare, but not less than a temperature's worth of all attention."""
-    return jnp.maximum(jnp.abs(upper), market.temperature * jnp.sum(market.budgets))
+def _starting_prices(market: Market, method: str) -> Prices:
+    """What the creator value suggests, given what creators would get for nothing."""
+    if method == "newton":  # which admits a temperature of 0, at which responses are not unique
+        return market.creator_value.start(exposure_of(market, uniform_attention(market)))
+    return market.creator_value.start(best_response(market, jnp.zeros_like(market.platform_rates)).exposure)
 
 
-# --- guarantees: a feasible point, and the smallest mixture with it that repairs an allocation ---------------------
+def _check_method(market: Market, method: str, known: bool) -> None:
+    """Refuses a method that can't solve this kind of market."""
+    value = market.creator_value
+    wrong = ""
+    if method == "newton" and not isinstance(market.regularizer, Entropy):
+        wrong = f"{type(market.regularizer).__name__} as regularizer"
+    elif method == "newton" and market.at_most and known and float(market.temperature) > 0:
+        wrong = "budgets as upper bounds with a temperature above 0"
+    elif method == "newton" and not isinstance(value, Nash | Linear | Floors | Box):
+        wrong = f"a creator value of the caller's own, {type(value).__name__}"
+    elif market.impact is not None and isinstance(value, Floors | Box):
+        wrong = "floors or caps on exposure that is weighted by impact"
+    elif method != "newton" and market.at_most:
+        wrong = "budgets as upper bounds"
+    elif method != "newton" and known and not float(market.temperature) > 0:
+        wrong = "temperature 0"
+    elif method != "newton" and isinstance(value, Box):
+        wrong = "caps on exposure"
+    elif method == "frank_wolfe" and isinstance(value, Floors):
+        wrong = "floors, which have no derivative"
+    if wrong:
+        fail(
+            "solve",
+            expected=f"a market that {method} can solve",
+            got=wrong,
+            advice="`solve` says which method solves what; the default picks one that does, where there is one.",
+        )
 
 
-def _anchor(market: Market) -> tuple[Array, Array]:
-    """An allocation in which floors are met with room to spare, and its exposure.
-
-    Each floor is spread over its creator's items; then every item is raised by what its neediest creator still lacks,
-    which meets all floors at once; what budget is left raises all items alike. Users differ only in their budget, so
-    items that some users exclude make the construction fall short: `_check_floors` then refuses.
-    """
-    creators, floors = market.creators, market.creator_value.floors  # type: ignore[attr-defined]
-    # Spread over the items that every user admits; a small share everywhere leaves nobody's score untouched.
-    open_to_all = (market.scores > -jnp.inf).all(axis=0).astype(floors.dtype)
-    works = creators.exposure(open_to_all)
-    spread = creators.on_items(floors / jnp.maximum(works, 1e-9)) * open_to_all
-    lack = floors / jnp.maximum(creators.exposure(spread), 1e-30)
-    neediest = jax.ops.segment_max(lack[creators.creator], creators.item, creators.num_items)
-    spread = spread * jnp.maximum(neediest, 1)
-    total = jnp.sum(spread)
-    items = jnp.where(total > 0, spread / jnp.where(total > 0, total, 1), open_to_all / jnp.sum(open_to_all))
-    attention = market.budgets[:, None] * items[None, :]
-    return attention, exposure_of(market, attention)
+def _check_market(market: Market) -> None:
+    value = market.creator_value
+    if isinstance(value, Floors):
+        _check_floors(market)
+    elif isinstance(value, Box):
+        _check_box(market)
+    elif isinstance(value, Nash):
+        _check_nash(market)
 
 
 def _check_floors(market: Market) -> None:
@@ -165,7 +174,7 @@ def _check_floors(market: Market) -> None:
             got=str(float(floors.min())),
             advice="Drop negative floors.",
         )
-    _, reached = _anchor(market)
+    _, reached = floors_anchor(market)
     short = reached < floors
     if bool(short.any()):
         total = float(jnp.sum(jnp.where(short, floors - reached, 0)))
@@ -176,6 +185,31 @@ def _check_floors(market: Market) -> None:
             f"{int(jnp.argmax(floors - reached))} most, in the even spread that was tried",
             advice="Lower the floors (their sum must stay below the sum of budgets), or give these creators items "
             "that every user may see.",
+        )
+
+
+def _check_box(market: Market) -> None:
+    floors, caps = market.creator_value.floors, market.creator_value.caps  # type: ignore[attr-defined]
+    if not bool(((floors >= 0) & (caps >= floors) & jnp.isfinite(floors)).all()):
+        wrong = int(jnp.argmax(~((floors >= 0) & (caps >= floors) & jnp.isfinite(floors))))
+        fail(
+            "solve",
+            expected="0 <= floor <= cap for every creator",
+            got=f"floor {float(floors[wrong]):g} and cap {float(caps[wrong]):g} for creator {wrong}",
+            advice="Mend the bounds; a cap of inf is no cap.",
+        )
+    bounds = bounds_of(market)
+    slack = 1e-4 * jnp.maximum(bounds.caps, jnp.mean(bounds.caps))
+    outside = (bounds.reached < floors - slack) | (bounds.reached > caps + slack)
+    if bool(outside.any()):
+        fail(
+            "solve",
+            expected="floors and caps that the budgets can meet",
+            got=f"{int(outside.sum())} creators outside of theirs, creator {int(jnp.argmax(outside))} first, in the "
+            f"even spread that was tried (budgets {float(market.budgets.sum()):g}, floors {float(floors.sum()):g}, "
+            f"caps {float(caps.sum()):g} in all)",
+            advice="Floors must sum to less than the budgets; and budgets that must be met need caps that sum to more, "
+            "or items without a creator.",
         )
 
 
@@ -207,171 +241,3 @@ def _check_start(market: Market, start: Prices) -> None:
             got=f"{float(start.min())} to {float(start.max())}",
             advice="Pass the prices of a similar solution, or leave prices out.",
         )
-
-
-def _repair(market: Market, exposure: Prices, reached: Prices) -> Array:
-    """The smallest share of the anchor that brings exposure up to the floors."""
-    floors = market.creator_value.floors  # type: ignore[attr-defined]
-    missing = floors - exposure
-    room = jnp.maximum(reached - exposure, jnp.finfo(exposure.dtype).tiny)
-    share = jnp.max(jnp.where(missing > 0, missing / room, 0))
-    return jnp.clip(share * (1 + 1e-5), 0, 1)
-
-
-def _close(market: Market, attention: Array, prices: Prices, tol: Array, iterations: Array) -> Solution:
-    """The certificate of an allocation (repaired first) at prices."""
-    if isinstance(market.creator_value, Floors):
-        anchor, reached = _anchor(market)
-        share = _repair(market, exposure_of(market, attention), reached)
-        attention = (1 - share) * attention + share * anchor
-    exposure = exposure_of(market, attention)
-    response = best_response(market, prices)
-    parts = welfare_of(market, attention)
-    lower = parts.total
-    # The gap, party by party: what users could still gain at these prices, and what creators could.
-    paid = jnp.sum((prices + market.platform_rates) * exposure)
-    users = response.value - (parts.satisfaction + parts.variety + paid)
-    creators = jnp.sum(
-        market.creator_value.conjugate(prices) + prices * exposure - market.creator_value.value(exposure)
-    )
-    gap = jnp.maximum(users, 0) + jnp.maximum(creators, 0)
-    gap = jnp.where(jnp.isnan(gap), jnp.inf, gap)
-    dual = response.value + jnp.sum(market.creator_value.conjugate(prices))
-    upper = jnp.where(jnp.isfinite(lower), lower + gap, jnp.where(jnp.isnan(dual), jnp.inf, dual))
-    return Solution(
-        attention,
-        exposure,
-        prices,
-        lower,
-        upper,
-        gap,
-        iterations,
-        jnp.isfinite(gap) & (gap <= tol * _scale(market, upper)),
-    )
-
-
-# --- the dual gradient -------------------------------------------------------------------------------------------
-
-
-class _Ascent(NamedTuple):
-    prices: Prices
-    previous: Prices
-    momentum: Array
-    damping: Array
-    dual: Array
-    best_prices: Prices
-    best_gap: Array
-    iterations: Array
-    done: Array
-
-
-@jax.jit
-def _dual_gradient(market: Market, start: Prices, tol: Array, max_iterations: Array) -> Solution:
-    value = market.creator_value
-    floors = isinstance(value, Floors)
-    if floors:
-        anchor, reached = _anchor(market)
-        anchored = welfare_of(market, anchor)
-        anchor_value = anchored.satisfaction + anchored.variety + anchored.platform
-
-    def gap_at(prices: Prices, exposure: Prices, users: Array) -> Array:
-        if not floors:
-            return jnp.sum(jnp.maximum(value.conjugate(prices) + prices * exposure - value.value(exposure), 0))
-        # Welfare is concave: a mixture with the anchor has at least the mixture of the welfares.
-        share = _repair(market, exposure, reached)
-        own = users - jnp.sum(prices * exposure)
-        slack = jnp.sum(prices * (exposure - value.floors))  # type: ignore[attr-defined]
-        return slack + share * (own - anchor_value)
-
-    def step(state: _Ascent) -> _Ascent:
-        ahead = state.prices + state.momentum * (state.prices - state.previous)
-        ahead = value.admissible(ahead, state.prices)
-        response = best_response(market, ahead)
-        excess = response.exposure - value.demand(ahead)
-        dual = response.value + jnp.sum(value.conjugate(ahead))
-        gap = gap_at(ahead, response.exposure, response.value)
-        # Diagonal of a bound on the dual's Hessian; a damping that grows when the dual rose and fades when it fell.
-        # Items at rest don't move with a small change of price, though a cube's inverse curvature at 0 is infinite.
-        active = response.attention > 0
-        moving = jax.vmap(market.regularizer.inverse_curvature)(jnp.where(active, response.attention, 1))
-        moving = jnp.where(active, moving, 0)
-        speed = market.creators.exposure(jnp.sum(moving, axis=0)) / market.temperature
-        curvature = speed + value.curvature(ahead)
-        rose = dual > state.dual + 1e-6 * jnp.abs(state.dual)
-        damping = jnp.clip(jnp.where(rose, 2 * state.damping, 0.95 * state.damping), 0.5, 1e4)
-        move = excess / (damping * jnp.maximum(curvature, jnp.finfo(dual.dtype).tiny))
-        move = jnp.clip(move, -market.temperature, market.temperature)
-        following = value.admissible(ahead - move, ahead)
-        uphill = rose | (jnp.sum(excess * (following - state.prices)) > 0)
-        momentum = jnp.where(uphill, 0, 0.25 + 0.75 * state.momentum)
-        better = gap < state.best_gap
-        best_gap = jnp.where(better, gap, state.best_gap)
-        return _Ascent(
-            following,
-            state.prices,
-            jnp.minimum(momentum, 0.98),
-            damping,
-            dual,
-            jnp.where(better, ahead, state.best_prices),
-            best_gap,
-            state.iterations + 1,
-            jnp.isfinite(best_gap) & (best_gap <= 0.5 * tol * _scale(market, dual)),
-        )
-
-    start = value.admissible(start, start)
-    inf = jnp.asarray(jnp.inf, start.dtype)
-    one = jnp.ones((), start.dtype)
-    state = _Ascent(
-        start, start, 0 * one, one, inf, start, inf, jnp.asarray(0, max_iterations.dtype), jnp.asarray(False)
-    )
-    state = jax.lax.while_loop(lambda s: ~s.done & (s.iterations < max_iterations), step, state)
-    attention = best_response(market, state.best_prices).attention
-    return _close(market, attention, state.best_prices, tol, state.iterations)
-
-
-# --- generalised Frank-Wolfe ----------------------------------------------------------------------------------------
-
-
-@jax.jit
-def _frank_wolfe(market: Market, start: Prices, tol: Array, max_iterations: Array) -> Solution:
-    value = market.creator_value
-
-    def supporting(attention: Array) -> Prices:
-        return value.derivative(exposure_of(market, attention))  # type: ignore[attr-defined]
-
-    def slope(attention: Array, direction: Array, share: Array) -> Array:
-        """Welfare's derivative along the segment; items that don't move (excluded ones) have no part in it."""
-        point = attention + share * direction
-        earned = market.creators.on_items(supporting(point) + market.platform_rates)
-        cost = market.temperature * jax.vmap(market.regularizer.derivative)(point)
-        return jnp.sum(jnp.where(direction != 0, direction * (market.scores + earned[None, :] - cost), 0))
-
-    def step(state: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
-        attention, _, count = state
-        prices = supporting(attention)
-        response = best_response(market, prices)
-        parts = welfare_of(market, attention)
-        paid = jnp.sum((prices + market.platform_rates) * exposure_of(market, attention))
-        gap = response.value - (parts.satisfaction + parts.variety + paid)
-        direction = response.attention - attention
-
-        def halve(_: int, ends: tuple[Array, Array]) -> tuple[Array, Array]:
-            low, high = ends
-            middle = (low + high) / 2
-            rising = slope(attention, direction, middle) > 0
-            return jnp.where(rising, middle, low), jnp.where(rising, high, middle)
-
-        zero = jnp.zeros((), attention.dtype)
-        low, high = jax.lax.fori_loop(0, 12, halve, (zero, zero + 1))
-        attention = attention + (low + high) / 2 * direction
-        return attention, gap / _scale(market, parts.total), count + 1
-
-    # Half uniform: every creator that can be seen at all is seen, so prices are finite from the start.
-    first = (best_response(market, value.admissible(start, start)).attention + uniform_attention(market)) / 2
-    inf = jnp.asarray(jnp.inf, first.dtype)
-    attention, _, count = jax.lax.while_loop(
-        lambda s: (s[1] > 0.5 * tol) & (s[2] < max_iterations),
-        step,
-        (first, inf, jnp.asarray(0, max_iterations.dtype)),
-    )
-    return _close(market, attention, supporting(attention), tol, count)
