@@ -16,15 +16,16 @@ Measured for this project: the gap falls about tenfold for each factor 0.3 of ep
 Sources: smoothing, Nesterov (2005); the market's dual, Eisenberg and Gale (1959).
 """
 
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from attnjax.allocation.creator_sides import Side, side_of
 from attnjax.allocation.creator_values import Linear, Nash
-from attnjax.allocation.feasibility import Bounds, bounds_of, feasible_map, is_feasible
+from attnjax.allocation.feasibility import bounds_of, feasible_map, is_feasible
 from attnjax.allocation.market import Market
 from attnjax.allocation.sweeps import (
     Linearisation,
@@ -43,130 +44,18 @@ Scalar = Float[Array, ""]
 FIRST, FACTOR = 0.3, 0.3
 """The first smoothing, relative to the spread of worth, and what each next one is multiplied by."""
 
-SOLVED, STEPS = 0.01, 12
-"""A smoothing is left once the gradient is relatively so small, or after so many Newton steps."""
+SOLVED, STEPS = 0.01, 20
+"""A smoothing is left once the gradient is relatively so small (and no more than eps), or after so many steps."""
 
 POLISH = 6
 """Newton steps to the root of the smoothed problem before it is differentiated."""
 
 
-class _Side(Protocol):
-    """The creators' side of the dual, in a coordinate y in which it is smooth."""
-
-    def coordinate(self, prices: Prices) -> Prices: ...
-
-    def prices(self, y: Prices) -> Prices: ...
-
-    def gradient(self, y: Prices, exposure: Prices, eps: Scalar) -> Prices: ...
-
-    def hessian(self, y: Prices, exposure: Prices, users: Array, eps: Scalar) -> Array: ...
-
-    def reach(self, eps: Scalar) -> Scalar:
-        """The largest step in any coordinate."""
-        ...
-
-    def violation(self, gradient: Prices) -> Scalar:
-        """The gradient's size, relative to what a market of this size can have."""
-        ...
-
-    def gap(self, prices: Prices, exposure: Prices) -> Scalar:
-        """The creators' Fenchel-Young gap: phi^*(p) + p e - phi(e)."""
-        ...
-
-
-class _Priced(NamedTuple):
-    """Linear values: the prices are the rates, and nothing is left to solve."""
-
-    rates: Prices
-
-    def coordinate(self, prices: Prices) -> Prices:
-        return self.rates
-
-    def prices(self, y: Prices) -> Prices:
-        return self.rates
-
-    def gradient(self, y: Prices, exposure: Prices, eps: Scalar) -> Prices:
-        return jnp.zeros_like(y)
-
-    def hessian(self, y: Prices, exposure: Prices, users: Array, eps: Scalar) -> Array:
-        return jnp.eye(y.size, dtype=y.dtype)
-
-    def reach(self, eps: Scalar) -> Scalar:
-        return eps
-
-    def violation(self, gradient: Prices) -> Scalar:
-        return jnp.zeros((), gradient.dtype)
-
-    def gap(self, prices: Prices, exposure: Prices) -> Scalar:
-        return jnp.zeros((), prices.dtype)
-
-
-class _Logarithmic(NamedTuple):
-    """Nash welfare: y = log p, phi^*(p) = w log(w / p) - w."""
-
-    weights: Prices
-
-    def coordinate(self, prices: Prices) -> Prices:
-        return jnp.log(prices)
-
-    def prices(self, y: Prices) -> Prices:
-        return jnp.exp(y)
-
-    def gradient(self, y: Prices, exposure: Prices, eps: Scalar) -> Prices:
-        return jnp.exp(y) * exposure - self.weights
-
-    def hessian(self, y: Prices, exposure: Prices, users: Array, eps: Scalar) -> Array:
-        prices = jnp.exp(y)
-        return users * (prices[:, None] * prices[None, :]) + jnp.diag(prices * exposure)
-
-    def reach(self, eps: Scalar) -> Scalar:
-        return jnp.full_like(eps, 2)
-
-    def violation(self, gradient: Prices) -> Scalar:
-        return jnp.sum(jnp.abs(gradient)) / jnp.sum(self.weights)
-
-    def gap(self, prices: Prices, exposure: Prices) -> Scalar:
-        ratio = prices * exposure / self.weights
-        return jnp.sum(self.weights * (ratio - 1 - jnp.log(ratio)))
-
-
-class _Boxed(NamedTuple):
-    """Floors and caps: phi^*(p) = max(-p floor, -p cap), smoothed by a softplus."""
-
-    bounds: Bounds
-
-    def coordinate(self, prices: Prices) -> Prices:
-        return prices
-
-    def prices(self, y: Prices) -> Prices:
-        return y
-
-    def gradient(self, y: Prices, exposure: Prices, eps: Scalar) -> Prices:
-        floors, caps = self.bounds.floors, self.bounds.caps
-        return exposure - (floors + (caps - floors) * jax.nn.sigmoid(-y / eps))
-
-    def hessian(self, y: Prices, exposure: Prices, users: Array, eps: Scalar) -> Array:
-        chance = jax.nn.sigmoid(-y / eps)
-        hessian = users + jnp.diag((self.bounds.caps - self.bounds.floors) * chance * (1 - chance) / eps)
-        # Where caps are tight a shift of all prices changes nothing: fix it.
-        mean = jnp.trace(hessian) / y.size
-        return hessian + jnp.where(self.bounds.tight, mean / y.size, 0) * jnp.ones_like(hessian)
-
-    def reach(self, eps: Scalar) -> Scalar:
-        return 8 * eps
-
-    def violation(self, gradient: Prices) -> Scalar:
-        caps = self.bounds.caps
-        return jnp.max(jnp.abs(gradient) / jnp.maximum(jnp.minimum(caps, jnp.mean(caps)), 1e-3 * jnp.mean(caps)))
-
-    def gap(self, prices: Prices, exposure: Prices) -> Scalar:
-        subsidised = prices * (exposure - self.bounds.floors)
-        taxed = -prices * (self.bounds.caps - exposure)
-        return jnp.sum(jnp.maximum(jnp.where(prices > 0, subsidised, taxed), 0))
-
-
 class _State(NamedTuple):
-    """One Newton iteration to the next; `base + length * direction` is where the dual is looked at now."""
+    """One Newton iteration to the next; `base + length * direction` is where the dual is looked at now.
+
+    `left` is the coordinate at which the last smoothing was left, and `leaves` how many were left so far.
+    """
 
     base: Prices
     direction: Prices
@@ -176,6 +65,8 @@ class _State(NamedTuple):
     spread: Array
     steps: Array
     iterations: Array
+    left: Prices
+    leaves: Array
     best: Any
     done: Array
     failed: Array
@@ -228,7 +119,7 @@ def newton(market: Market, start: Prices, tol: Scalar, max_iterations: Array, fi
         What was found; compare its gap with `tol` times its scale.
     """
     bounds = bounds_of(market)
-    side = _side(market, bounds)
+    side = side_of(market, bounds)
     size, dtype = start.size, market.scores.dtype
 
     def bonus(y: Prices) -> Array:
@@ -243,17 +134,19 @@ def newton(market: Market, start: Prices, tol: Scalar, max_iterations: Array, fi
         exposure = market.creators.exposure(found.items)
         gap = jnp.maximum(found.users, 0) + side.gap(side.prices(y), exposure)
         sound = jnp.isfinite(gap) & is_feasible(bounds, exposure)
+        if market.at_most:  # users who value variety and may keep attention are another problem
+            sound = sound & ~(market.temperature > 0)
         return jnp.where(sound, gap, jnp.inf), _scale(market, found.satisfaction, exposure)
 
     def step(state: _State) -> _State:
-        y = state.base + state.length * state.direction
+        y = side.project(state.base + state.length * state.direction)
         eps_creators = jnp.maximum(state.eps * jnp.mean(state.spread), jnp.finfo(dtype).tiny)
         at = linearise(market, bonus(y), temperatures(state.eps, state.spread))
         gradient = side.gradient(y, at.exposure, eps_creators)
         climbing = jnp.sum(gradient * state.direction) > 0.5 * jnp.abs(state.slope)
         accepted = (state.steps == 0) | ~climbing | (state.length < 1e-3)
         # At least one step at every smoothing: it makes the next one's first step a good one.
-        solved = (state.steps >= 1) & (side.violation(gradient) < SOLVED)
+        solved = (state.steps >= 1) & (side.violation(gradient) < jnp.clip(state.eps, 64 * jnp.finfo(dtype).eps, SOLVED))
         leave = accepted & (solved | (state.steps >= STEPS))
         gap, scale = jax.lax.cond(
             leave,
@@ -269,9 +162,11 @@ def newton(market: Market, start: Prices, tol: Scalar, max_iterations: Array, fi
         eps = jnp.where(leave, FACTOR * state.eps, state.eps)
         direction = _newton_direction(side.hessian(y, at.exposure, at.hessian, eps_creators), gradient)
         direction = direction * jnp.minimum(1, side.reach(eps_creators) / _largest(direction))
-        # Leaving starts anew from here; a step accepted takes the next direction; else the same one, shorter.
+        # The path of solutions is almost straight in eps: its last piece says where the next one will be.
+        ahead = y + jnp.where(state.leaves > 0, FACTOR, 0) * (y - state.left)
+        # Leaving starts anew from there; a step accepted takes the next direction; else the same one, shorter.
         return _State(
-            base=jnp.where(accepted, y, state.base),
+            base=jnp.where(leave, ahead, jnp.where(accepted, y, state.base)),
             direction=jnp.where(leave, 0, jnp.where(accepted, direction, state.direction)),
             slope=jnp.where(accepted, jnp.sum(gradient * direction), state.slope),
             length=jnp.where(accepted, 1, 0.4 * state.length),
@@ -279,6 +174,8 @@ def newton(market: Market, start: Prices, tol: Scalar, max_iterations: Array, fi
             spread=spread,
             steps=jnp.where(leave, 0, state.steps + accepted),
             iterations=state.iterations + 1,
+            left=jnp.where(leave, y, state.left),
+            leaves=state.leaves + leave,
             best=best,
             done=done,
             failed=leave & (eps < jnp.finfo(dtype).eps),
@@ -286,20 +183,28 @@ def newton(market: Market, start: Prices, tol: Scalar, max_iterations: Array, fi
 
     if isinstance(market.creator_value, Linear):  # known prices: nothing to follow from smoothing to smoothing
         first = jnp.where(market.temperature > 0, 2 * jnp.finfo(dtype).eps, first)
-    y = side.coordinate(start)
+    y = side.project(side.coordinate(start))
     zero, count = jnp.zeros((), dtype), jnp.zeros((), max_iterations.dtype)
     spread = spread_of_worth(market, bonus(y))
     best = _Best(y, zero + first, spread, zero + jnp.inf, zero + 1)
     no = jnp.zeros((), bool)
-    state = _State(y, jnp.zeros(size, dtype), zero, zero + 1, zero + first, spread, count, count, best, no, no)
-    state = jax.lax.while_loop(lambda s: ~s.done & ~s.failed & (s.iterations < max_iterations), step, state)
+    state = _State(y, jnp.zeros(size, dtype), zero, zero + 1, zero + first, spread, count, count, y, count, best, no, no)
+    state = jax.lax.while_loop(lambda s: ~s.done & ~s.failed & (s.iterations < max_iterations - 1), step, state)
+    # Given up before any certificate: take one where the search stands.
     best = state.best
+    last = _Best(state.base, state.eps, state.spread, best.gap, best.scale)
+    best = jax.tree.map(lambda new, old: jnp.where(jnp.isfinite(best.gap), old, new), last, best)
     temperature = temperatures(best.eps, best.spread)
     at = linearise(market, bonus(best.y), temperature)
     map_to = feasible_map(market, bounds, at.items, at.exposure)
     attention = attention_at(market, bonus(best.y), temperature, map_to)
+    gap, scale = jax.lax.cond(
+        jnp.isfinite(best.gap),
+        lambda: (best.gap, best.scale),
+        lambda: certify(best.y, best.eps, best.spread, at),
+    )
     smoothing = best.eps * jnp.mean(best.spread)
-    return Found(attention, side.prices(best.y), smoothing, temperature, best.gap, best.scale, state.iterations + 1)
+    return Found(attention, side.prices(best.y), smoothing, temperature, gap, scale, state.iterations + 1)
 
 
 @newton.defjvp
@@ -315,22 +220,22 @@ def _newton_jvp(primals: tuple, tangents: tuple) -> tuple[Found, Found]:
     out = newton(*primals)
     smoothing = jnp.maximum(out.smoothing, jnp.finfo(out.prices.dtype).tiny)
 
-    def side_of(market: Market) -> _Side:
-        return _side(market, bounds_of(market))
+    def side(market: Market) -> Side:
+        return side_of(market, bounds_of(market))
 
     def bonus(market: Market, y: Prices) -> Array:
-        return market.creators.on_items(side_of(market).prices(y) + market.platform_rates)
+        return market.creators.on_items(side(market).prices(y) + market.platform_rates)
 
     def polish(_: int, y: Prices) -> Prices:
         at = linearise(market, bonus(market, y), out.temperature)
-        side = side_of(market)
-        gradient = side.gradient(y, at.exposure, smoothing)
-        step = _newton_direction(side.hessian(y, at.exposure, at.hessian, smoothing), gradient)
-        return y + step * jnp.minimum(1, side.reach(smoothing) / _largest(step))
+        own = side(market)
+        gradient = own.gradient(y, at.exposure, smoothing)
+        step = _newton_direction(own.hessian(y, at.exposure, at.hessian, smoothing), gradient)
+        return y + step * jnp.minimum(1, own.reach(smoothing) / _largest(step))
 
-    y = jax.lax.fori_loop(0, POLISH, polish, side_of(market).coordinate(out.prices))
+    y = jax.lax.fori_loop(0, POLISH, polish, side(market).coordinate(out.prices))
     at = linearise(market, bonus(market, y), out.temperature)
-    hessian = jax.lax.stop_gradient(side_of(market).hessian(y, at.exposure, at.hessian, smoothing))
+    hessian = jax.lax.stop_gradient(side(market).hessian(y, at.exposure, at.hessian, smoothing))
 
     def attention_of(market: Market, y: Prices) -> Array:
         own = out.temperature <= market.temperature  # not the smoothing's
@@ -342,14 +247,14 @@ def _newton_jvp(primals: tuple, tangents: tuple) -> tuple[Found, Found]:
         attention = attention_of(market, y)
         moved = attention if market.impact is None else attention * market.impact
         exposure = market.creators.exposure(jnp.sum(moved, axis=0))
-        return side_of(market).gradient(y, exposure, smoothing)
+        return side(market).gradient(y, exposure, smoothing)
 
     _, d_gradient = jax.jvp(lambda m: gradient_of(m, y), (market,), (d_market,))
     d_y = _solve_regularised(hessian, -d_gradient)
     if isinstance(market.creator_value, Linear):
         d_y = d_market.creator_value.rates
     _, d_attention = jax.jvp(lambda m, y: attention_of(m, y), (market, y), (d_market, d_y))
-    _, d_prices = jax.jvp(lambda m, y: side_of(m).prices(y), (market, y), (d_market, d_y))
+    _, d_prices = jax.jvp(lambda m, y: side(m).prices(y), (market, y), (d_market, d_y))
     still = jax.tree.map(_no_tangent, out)
     return out, still._replace(attention=d_attention, prices=d_prices)
 
@@ -358,15 +263,6 @@ def _no_tangent(primal: Array) -> Any:
     if jnp.issubdtype(primal.dtype, jnp.floating):
         return jnp.zeros_like(primal)
     return np.zeros(primal.shape, jax.dtypes.float0)
-
-
-def _side(market: Market, bounds: Bounds) -> _Side:
-    value = market.creator_value
-    if isinstance(value, Nash):
-        return _Logarithmic(value.weights)
-    if isinstance(value, Linear):
-        return _Priced(value.rates)
-    return _Boxed(bounds)
 
 
 def _scale(market: Market, satisfaction: Array, exposure: Array) -> Scalar:

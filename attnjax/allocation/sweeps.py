@@ -175,10 +175,13 @@ def spread_of_worth(market: Market, bonus: PerItem) -> PerUser:
         top = jnp.max(jnp.where(seen, z, -jnp.inf))
         if market.at_most:
             top, mean = jnp.maximum(top, 0), jnp.minimum(mean, 0)
-        tiny = jnp.finfo(z.dtype).tiny
-        return jnp.where(seen.any(), jnp.maximum(top - mean, jnp.maximum(jnp.abs(top) * 1e-3, tiny)), 1)
+        return jnp.where(seen.any(), jnp.maximum(top - mean, jnp.abs(top) * 1e-3), 0)
 
-    return jax.lax.map(one, (market.scores, market.impact), batch_size=_tile_rows(market))
+    spread = jax.lax.map(one, (market.scores, market.impact), batch_size=_tile_rows(market))
+    # Users to whom everything is worth nothing have no scale of their own: they take the others'.
+    some = spread > 1e4 * jnp.finfo(spread.dtype).tiny
+    others = jnp.sum(jnp.where(some, spread, 0)) / jnp.maximum(jnp.sum(some), 1)
+    return jnp.where(some, spread, jnp.where(some.any(), others, 1))
 
 
 class _Sum(NamedTuple):
