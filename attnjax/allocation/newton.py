@@ -146,7 +146,9 @@ def newton(market: Market, start: Prices, tol: Scalar, max_iterations: Array, fi
         climbing = jnp.sum(gradient * state.direction) > 0.5 * jnp.abs(state.slope)
         accepted = (state.steps == 0) | ~climbing | (state.length < 1e-3)
         # At least one step at every smoothing: it makes the next one's first step a good one.
-        solved = (state.steps >= 1) & (side.violation(gradient) < jnp.clip(state.eps, 64 * jnp.finfo(dtype).eps, SOLVED))
+        solved = (state.steps >= 1) & (
+            side.violation(gradient) < jnp.clip(state.eps, 64 * jnp.finfo(dtype).eps, SOLVED)
+        )
         leave = accepted & (solved | (state.steps >= STEPS))
         gap, scale = jax.lax.cond(
             leave,
@@ -158,7 +160,12 @@ def newton(market: Market, start: Prices, tol: Scalar, max_iterations: Array, fi
             lambda new, old: jnp.where(better, new, old), _Best(y, state.eps, state.spread, gap, scale), state.best
         )
         done = best.gap <= tol * best.scale
-        spread = jax.lax.cond(leave & ~done, lambda: spread_of_worth(market, bonus(y)), lambda: state.spread)
+        # Not below half of what it was: where scores are alike worth is in prices alone, which vanish with it.
+        spread = jax.lax.cond(
+            leave & ~done,
+            lambda: jnp.maximum(spread_of_worth(market, bonus(y)), 0.5 * state.spread),
+            lambda: state.spread,
+        )
         eps = jnp.where(leave, FACTOR * state.eps, state.eps)
         direction = _newton_direction(side.hessian(y, at.exposure, at.hessian, eps_creators), gradient)
         direction = direction * jnp.minimum(1, side.reach(eps_creators) / _largest(direction))
@@ -188,7 +195,9 @@ def newton(market: Market, start: Prices, tol: Scalar, max_iterations: Array, fi
     spread = spread_of_worth(market, bonus(y))
     best = _Best(y, zero + first, spread, zero + jnp.inf, zero + 1)
     no = jnp.zeros((), bool)
-    state = _State(y, jnp.zeros(size, dtype), zero, zero + 1, zero + first, spread, count, count, y, count, best, no, no)
+    state = _State(
+        y, jnp.zeros(size, dtype), zero, zero + 1, zero + first, spread, count, count, y, count, best, no, no
+    )
     state = jax.lax.while_loop(lambda s: ~s.done & ~s.failed & (s.iterations < max_iterations - 1), step, state)
     # Given up before any certificate: take one where the search stands.
     best = state.best
