@@ -37,8 +37,8 @@ class Side(Protocol):
         """The second derivative (c, c), given the derivative `users` (c, c) of the exposure in the prices."""
         ...
 
-    def reach(self, eps: Scalar) -> Scalar:
-        """The largest step in any coordinate."""
+    def reach(self, eps: Scalar, relative: Scalar) -> Scalar:
+        """The largest step in any coordinate; `relative` is the smoothing relative to worth, `eps` in its units."""
         ...
 
     def violation(self, gradient: Prices) -> Scalar:
@@ -70,7 +70,7 @@ class _Priced(NamedTuple):
     def hessian(self, y: Prices, exposure: Prices, users: Array, eps: Scalar) -> Array:
         return jnp.eye(y.size, dtype=y.dtype)
 
-    def reach(self, eps: Scalar) -> Scalar:
+    def reach(self, eps: Scalar, relative: Scalar) -> Scalar:
         return eps
 
     def violation(self, gradient: Prices) -> Scalar:
@@ -101,8 +101,8 @@ class _Logarithmic(NamedTuple):
         prices = jnp.exp(y)
         return users * (prices[:, None] * prices[None, :]) + jnp.diag(prices * exposure)
 
-    def reach(self, eps: Scalar) -> Scalar:
-        return jnp.full_like(eps, 2)
+    def reach(self, eps: Scalar, relative: Scalar) -> Scalar:
+        return jnp.minimum(2, 8 * relative)
 
     def violation(self, gradient: Prices) -> Scalar:
         return jnp.sum(jnp.abs(gradient)) / jnp.sum(self.weights)
@@ -137,7 +137,7 @@ class _Boxed(NamedTuple):
         mean = jnp.trace(hessian) / y.size
         return hessian + jnp.where(self.bounds.tight, mean / y.size, 0) * jnp.ones_like(hessian)
 
-    def reach(self, eps: Scalar) -> Scalar:
+    def reach(self, eps: Scalar, relative: Scalar) -> Scalar:
         return 8 * eps
 
     def violation(self, gradient: Prices) -> Scalar:

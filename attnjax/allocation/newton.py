@@ -168,7 +168,7 @@ def newton(market: Market, start: Prices, tol: Scalar, max_iterations: Array, fi
         )
         eps = jnp.where(leave, FACTOR * state.eps, state.eps)
         direction = _newton_direction(side.hessian(y, at.exposure, at.hessian, eps_creators), gradient)
-        direction = direction * jnp.minimum(1, side.reach(eps_creators) / _largest(direction))
+        direction = direction * jnp.minimum(1, side.reach(eps_creators, state.eps) / _largest(direction))
         # The path of solutions is almost straight in eps: its last piece says where the next one will be.
         ahead = y + jnp.where(state.leaves > 0, FACTOR, 0) * (y - state.left)
         # Leaving starts anew from there; a step accepted takes the next direction; else the same one, shorter.
@@ -240,7 +240,7 @@ def _newton_jvp(primals: tuple, tangents: tuple) -> tuple[Found, Found]:
         own = side(market)
         gradient = own.gradient(y, at.exposure, smoothing)
         step = _newton_direction(own.hessian(y, at.exposure, at.hessian, smoothing), gradient)
-        return y + step * jnp.minimum(1, own.reach(smoothing) / _largest(step))
+        return y + step * jnp.minimum(1, own.reach(smoothing, jnp.ones_like(smoothing)) / _largest(step))
 
     y = jax.lax.fori_loop(0, POLISH, polish, side(market).coordinate(out.prices))
     at = linearise(market, bonus(market, y), out.temperature)
