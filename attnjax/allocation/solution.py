@@ -11,14 +11,14 @@ class Solution(NamedTuple):
     """A solved market and its certificate; arrays, so they survive jit and vmap.
 
     Attributes:
-        attention: (u, n), feasible: each row sums to the user's budget (to no more, where budgets are upper bounds), floors and
-            caps hold: relative, to 1e-6 (Newton's in float64 to 1e-9).
+        attention: (u, n), feasible: each row sums to the user's budget (to no more, where budgets are upper bounds), floors
+            and caps hold: relative, to 1e-6 (Newton's in float64 to 1e-9).
         exposure: (c,), what creators get from it.
         prices: (c,), price per unit of exposure: what one more unit of it is worth at the optimum.
         lower: welfare of `attention`, -inf if no feasible point was found.
         upper: the dual value at `prices`: no feasible allocation has more; inf where the prices are not admissible.
         gap: upper - lower, computed without cancellation.
-        iterations: how many times all users were asked for their best response; certificates are not counted.
+        iterations: how many times all users were asked for their best response, but for certificates.
         converged: whether the gap is finite and at most tol times the size of welfare: of the sum of its parts'
             sizes (of Nash weights instead of logarithms), and no less than T sum_u R_u.
     """
