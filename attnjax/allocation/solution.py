@@ -11,8 +11,8 @@ class Solution(NamedTuple):
     """A solved market and its certificate; arrays, so they survive jit and vmap.
 
     Attributes:
-        attention: (u, n), feasible: each row sums to the user's budget (to no more, where budgets are upper bounds), floors
-            and caps hold: relative, to 1e-6 (Newton's in float64 to 1e-9).
+        attention: (u, n), feasible: each row sums to the user's budget (no more, where budgets are upper bounds);
+            floors and caps hold: relative, to 1e-6 (Newton's in float64 to 1e-9).
         exposure: (c,), what creators get from it.
         prices: (c,), price per unit of exposure: what one more unit of it is worth at the optimum.
         lower: welfare of `attention`, -inf if no feasible point was found.
