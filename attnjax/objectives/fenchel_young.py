@@ -62,5 +62,5 @@ def fenchel_young_loss(
         )
     regularizer = Entropy() if regularizer is None else regularizer
     best = allocate(scores, budget, cap, regularizer, temperature=temperature, at_most=at_most).value
-    seen = jnp.sum(jnp.where(observed > 0, scores * observed, 0))
+    seen = jnp.sum(jnp.where(observed > 0, scores, 0) * observed)
     return best + temperature * jnp.sum(regularizer.value(observed)) - seen

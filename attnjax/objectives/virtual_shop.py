@@ -87,7 +87,7 @@ def shop_loss(attention: Float[Array, "*u n"], income: Prices) -> Float[Array, "
 
     Its gradient in the attention is 3 a^2 - b^2, with b the revenue rate.
     """
-    rate = revenue_rate(income)
+    rate = jnp.broadcast_to(revenue_rate(income), attention.shape)
     return jnp.sum(attention**3 - rate**2 * attention) + jnp.sum(income)
 
 
