@@ -104,3 +104,10 @@ def test_no_weight_of_the_entropy_means_no_derivative_there():
     np.testing.assert_allclose(forward, backward, atol=1e-15)
     assert float(forward[2]) == 0
     assert float(Entropy().value(jnp.array(0.0))) == float(jax.grad(Entropy().value)(0.0)) == 0
+
+
+@pytest.mark.usefixtures("x64")
+def test_the_square_is_the_squared_norm_at_twice_the_temperature():
+    one, other = allocate(SCORES, regularizer=Power(2)), allocate(SCORES, temperature=2.0, regularizer=SquaredNorm())
+    for x, y in zip(one, other, strict=True):
+        np.testing.assert_allclose(x, y, atol=1e-14)

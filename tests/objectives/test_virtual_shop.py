@@ -106,6 +106,14 @@ def test_projected_descent_ends_at_the_closed_form(income, budget):
     np.testing.assert_allclose(free.attention, revenue_rate(income) / np.sqrt(3), atol=1e-6)
 
 
+@pytest.mark.parametrize("budget", [0.9, 5.0], ids=["binding", "spare"])
+def test_projected_descent_holds_an_upper_bound_too(budget):
+    income = jnp.array([2.0, 6.0, 0.4])
+    held = shop_by_descent(income, jnp.full(3, 0.3), budget, at_most=True)
+    assert bool(held.converged)
+    np.testing.assert_allclose(held.attention, shop_optimum(income, budget, at_most=True), atol=1e-6)
+
+
 def test_each_unconstrained_pair_contributes_minus_two_b_cubed_over_three_root_three():
     income = jnp.array([2.0, 6.0])
     worth = -2 * np.array([1.0, 8.0]) / (3 * np.sqrt(3))
