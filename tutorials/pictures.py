@@ -272,7 +272,7 @@ def failures(
 
 
 def market(curves: Mapping[str, NDArray], ginis: Mapping[str, float], before: NDArray, after: NDArray) -> None:
-    """Lorenz curves of exposure, and every film's exposure before and after Nash welfare."""
+    """Lorenz curves of exposure, and every director's exposure before and after Nash welfare."""
     with rc_context(STYLE):
         figure, (left, right) = _canvas(2, 4.3)
         left.plot([0, 1], [0, 1], color="#BBBBBB", lw=1.2)
@@ -283,7 +283,7 @@ def market(curves: Mapping[str, NDArray], ginis: Mapping[str, float], before: ND
             left.plot(np.linspace(0, 1, len(curve)), curve, color=colour)
             left.text(0.03, 0.95 - 0.075 * k, f"{name}: Gini {ginis[name]:.2f}", color=colour, va="top")
         left.set(
-            xlabel="share of films, least exposed first",
+            xlabel="share of directors, least exposed first",
             ylabel="their share of all attention",
             xlim=(0, 1),
             ylim=(0, 1),
@@ -296,13 +296,13 @@ def market(curves: Mapping[str, NDArray], ginis: Mapping[str, float], before: ND
             right.plot(before[which], after[which], mark, color=colour, ms=5.5, alpha=0.75, mew=0)
         right.set(xscale="log", yscale="log", xlim=ends, ylim=ends)
         right.set(xlabel="exposure, users alone", ylabel="exposure, Nash welfare")
-        right.text(0.05, 0.93, f"{gains.sum()} films gain", color=BLUE, transform=right.transAxes)
-        right.text(0.95, 0.06, f"{(~gains).sum()} films lose", color=RED, transform=right.transAxes, ha="right")
+        right.text(0.05, 0.93, f"{gains.sum()} directors gain", color=BLUE, transform=right.transAxes)
+        right.text(0.95, 0.06, f"{(~gains).sum()} directors lose", color=RED, transform=right.transAxes, ha="right")
         right.set_title("Who gains, who loses")
     _show(
         figure,
         "01-market",
-        "Left: Lorenz curves of the films' exposure for users alone, for guarantees and for Nash welfare, with "
-        "their Gini coefficients. Right: each film's exposure under Nash welfare against users alone; films that "
+        "Left: Lorenz curves of the directors' exposure for users alone, for guarantees and for Nash welfare, with "
+        "their Gini coefficients. Right: each director's exposure under Nash welfare against users alone; those who "
         "were little seen gain.",
     )

@@ -27,7 +27,8 @@ def bisect(
 ) -> tuple[Float[Array, "*n"], Float[Array, "*n"]]:
     """Narrows [low, high] to neighbouring floats around the point where a monotone condition stops holding.
 
-    Elementwise over arrays of any shape. Not differentiable: callers give the implicit derivative.
+    Elementwise over arrays of any shape. Not differentiable: callers give the implicit derivative. XLA counts subnormal
+    numbers as 0, so near 0 the neighbours may be any of them.
 
     Args:
         holds: a condition that is true up to some point and false beyond it. It is taken to hold at `low` and to

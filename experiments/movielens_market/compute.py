@@ -53,7 +53,9 @@ class Parts(NamedTuple):
 def run(config: Any, key: Any, context: Context) -> Outcome:
     """Fits relevances and solves the markets, once per seed."""
     movielens = load_movielens_100k()
-    incidence = creators(movielens, "directed_by")
+    everything = creators(movielens, "directed_by")
+    films = np.flatnonzero(everything.covered())
+    incidence = everything.select(films)
     directors = Creators.of(
         incidence.item,
         incidence.creator,
@@ -62,7 +64,7 @@ def run(config: Any, key: Any, context: Context) -> Outcome:
         num_creators=incidence.num_creators,
     )
     results = [
-        context.stage(f"seed_{seed}", functools.partial(_one_seed, config, seed, key, movielens, directors))
+        context.stage(f"seed_{seed}", functools.partial(_one_seed, config, seed, key, movielens, films, directors))
         for seed in context.progress(range(config.seed, config.seed + config.seeds), "seeds")
     ]
     first = results[0]
@@ -71,13 +73,13 @@ def run(config: Any, key: Any, context: Context) -> Outcome:
         values={
             "users": movielens.num_users,
             "films": movielens.num_items,
-            "films_with_director": int(incidence.covered().sum()),
+            "films_with_director": films.size,
             "directors": incidence.num_creators,
             "lorenz": first["lorenz"],
             "group_exposure": {
                 regime: np.mean([result["group_exposure"][regime] for result in results], axis=0) for regime in REGIMES
             },
-            "moved_most": _name_directors(first["moved_most"], movielens, incidence),
+            "moved_most": _name_directors(first["moved_most"], movielens, films, incidence),
         },
         per_seed=per_seed,
         certificates={
@@ -91,22 +93,21 @@ def run(config: Any, key: Any, context: Context) -> Outcome:
     )
 
 
-def _one_seed(config: Any, seed: int, key: Any, data: MovieLens, directors: Creators) -> dict[str, Any]:
+def _one_seed(
+    config: Any, seed: int, key: Any, data: MovieLens, films: np.ndarray, directors: Creators
+) -> dict[str, Any]:
     """One split, one fit, five allocations; plain numbers and arrays."""
     parts = _split(data, seed)
     key = jax.random.fold_in(key, seed)
     model, params, errors = _fit_relevance(config, key, data, parts)
-    scores = relevance(model, params)
-    income = _income_rates(data, parts, directors)
+    scores = relevance(model, params)[:, films]
+    watched = _watched(data, parts, films, directors)
+    income = _income_rates(watched)
     markets = _markets(config, scores, directors, income)
     solutions = {name: solve(market, config.tol) for name, market in markets.items()}
     plain = markets["user_optimal"]
     attention = {"uniform": uniform_attention(plain)} | {name: s.attention for name, s in solutions.items()}
-    test = (
-        jnp.asarray(data.user[parts.test]),
-        jnp.asarray(data.item[parts.test]),
-        jnp.asarray(data.rating[parts.test]),
-    )
+    test = _test_pairs(data, parts, films)
     measured = {name: _measure(plain, a, income, test) for name, a in attention.items()}
     exposure = {name: np.asarray(exposure_of(plain, a), np.float64) for name, a in attention.items()}
     scalars = dict(errors)
@@ -117,7 +118,7 @@ def _one_seed(config: Any, seed: int, key: Any, data: MovieLens, directors: Crea
     for name in REGIMES:
         scalars[f"{name}_user_welfare_kept"] = measured[name]["user_welfare"] / measured["user_optimal"]["user_welfare"]
         scalars[f"{name}_income_kept"] = measured[name]["platform_income"] / measured["user_optimal"]["platform_income"]
-    group = _popularity_groups(data, parts, directors)
+    group = np.argsort(np.argsort(watched, kind="stable")) * GROUPS // directors.num_creators  # 0 the least watched
     equal = data.num_users / directors.num_creators  # one unit of attention per user
     order = np.argsort(exposure["user_optimal"] - exposure["nash"])
     extremes = np.concatenate([order[:CANDIDATES], order[-CANDIDATES:][::-1]])
@@ -187,22 +188,24 @@ def _item_mean_error(data: MovieLens, parts: Parts) -> float:
     return float(np.sqrt(np.mean((predicted[data.item[parts.test]] - data.rating[parts.test]) ** 2)))
 
 
-def _watched(data: MovieLens, parts: Parts, directors: Creators) -> np.ndarray:
+def _test_pairs(data: MovieLens, parts: Parts, films: np.ndarray) -> tuple[jax.Array, ...]:
+    """User, film (as the market counts films) and rating of the test ratings of films with a director."""
+    place = np.full(data.num_items, -1)
+    place[films] = np.arange(films.size)
+    rows = parts.test[place[data.item[parts.test]] >= 0]
+    return jnp.asarray(data.user[rows]), jnp.asarray(place[data.item[rows]]), jnp.asarray(data.rating[rows])
+
+
+def _watched(data: MovieLens, parts: Parts, films: np.ndarray, directors: Creators) -> np.ndarray:
     """Training ratings of each director's films, shared among co-directors: (directors,)."""
-    count = np.bincount(data.item[parts.train], minlength=data.num_items).astype(np.float32)
+    count = np.bincount(data.item[parts.train], minlength=data.num_items)[films].astype(np.float32)
     return np.asarray(directors.exposure(jnp.asarray(count)))
 
 
-def _income_rates(data: MovieLens, parts: Parts, directors: Creators) -> jax.Array:
+def _income_rates(watched: np.ndarray) -> jax.Array:
     """The platform's income per unit of exposure, p_j; see the head of this module."""
-    rate = np.log1p(_watched(data, parts, directors))
+    rate = np.log1p(watched)
     return jnp.asarray(rate / rate.mean())
-
-
-def _popularity_groups(data: MovieLens, parts: Parts, directors: Creators) -> np.ndarray:
-    """The popularity group of each director, 0 the least watched: (directors,)."""
-    rank = np.argsort(np.argsort(_watched(data, parts, directors), kind="stable"))
-    return rank * GROUPS // directors.num_creators
 
 
 def _markets(config: Any, scores: jax.Array, directors: Creators, income: jax.Array) -> dict[str, Market]:
@@ -244,7 +247,7 @@ def _measure(market: Market, attention: jax.Array, income: jax.Array, test: tupl
     }
 
 
-def _name_directors(moved: dict[str, Any], data: MovieLens, incidence: Any) -> list[dict[str, Any]]:
+def _name_directors(moved: dict[str, Any], data: MovieLens, films: np.ndarray, incidence: Any) -> list[dict[str, Any]]:
     """Who gains and who loses most, each named by the film of theirs with the most ratings.
 
     The knowledge graph gives directors no names. Co-directors of one film would fill the list with it: one of them
@@ -253,7 +256,7 @@ def _name_directors(moved: dict[str, Any], data: MovieLens, incidence: Any) -> l
     count = np.bincount(data.item, minlength=data.num_items)
     rows: dict[bool, dict[str, dict[str, Any]]] = {True: {}, False: {}}
     for creator, before, after in zip(moved["creator"], moved["before"], moved["after"], strict=True):
-        films = incidence.item[incidence.creator == creator]
-        title = str(data.items["title"].iloc[films[np.argmax(count[films])]])
+        own = films[incidence.item[incidence.creator == creator]]
+        title = str(data.items["title"].iloc[own[np.argmax(count[own])]])
         rows[bool(after > before)].setdefault(title, {"film": title, "before": float(before), "after": float(after)})
     return [row for gains in (True, False) for row in list(rows[gains].values())[:SHOWN]]

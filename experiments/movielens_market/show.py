@@ -142,13 +142,14 @@ def _trade(record: Record) -> Any:
             fmt="o",
             color=COLOURS[name],
         )
+        above = name == "user_optimal"  # its neighbour's name stands below
         axes.annotate(
             label,
             (x["mean"], y["mean"]),
-            xytext=(0, -12),
+            xytext=(0, 6 if above else -8),
             textcoords="offset points",
             ha="center",
-            va="top",
+            va="bottom" if above else "top",
             fontsize=8,
         )
     axes.margins(0.15)

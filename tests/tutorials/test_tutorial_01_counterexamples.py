@@ -1,12 +1,16 @@
 """The *In the source* and *In the data* boxes of tutorial 01: each counterexample again, without a notebook."""
 
+import io
+
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pandas as pd
 import pytest
 
 from attnjax.allocation import SquaredNorm, allocate
-from attnjax.data import load_movielens_100k
+from attnjax.data import creators, load_movielens_100k
+from attnjax.data.fetching import read_files
 from attnjax.objectives import iterate_revenue_rate, revenue_rate, shop_by_descent, shop_optimum
 
 budget = 3.0
@@ -63,18 +67,27 @@ def test_metaverse_4_a_constant_satisfaction_sends_everything_to_one_use():
     assert winner.tolist() == [0.0, 1.0]
 
 
-def test_data_the_link_table_gives_four_directors_to_films_of_one():
+def test_data_the_published_link_gives_four_directors_to_films_of_one():
     data = load_movielens_100k()
-    by = data.links.merge(data.triples.query("relation == 'film.film.directed_by'"), left_on="entity", right_on="head")
-    hitchcock = data.items.index[data.items["title"].isin(["Psycho", "Vertigo", "Rear Window", "North by Northwest"])]
+    (raw,) = read_files("movielens-100k", "ml-100k.link")
+    published = pd.read_csv(io.BytesIO(raw), sep="\t", header=0, names=["number", "entity"]).eval("item = number - 1")
+    hitchcock = np.flatnonzero(data.items["title"].isin(["Psycho", "Vertigo", "Rear Window", "North by Northwest"]))
     assert len(hitchcock) == 4
-    assert by[by["item"].isin(hitchcock)]["tail"].nunique() == 4
+    for links, directors in ((published, 4), (data.links, 1)):
+        found = creators(data._replace(links=links), "directed_by").select(hitchcock)
+        assert found.item.tolist() == [0, 1, 2, 3]  # one director each
+        assert found.num_creators == directors
 
 
-def test_data_the_link_table_counts_films_as_a_larger_edition_does():
-    # In MovieLens-1M and -20M these numbers are Jurassic Park, Schindler's List, E.T., Raiders of the Lost Ark and
+def test_data_the_published_link_counts_films_as_a_larger_edition_does():
+    # In the larger editions these numbers are Jurassic Park, Schindler's List, E.T., Raiders of the Lost Ark and
     # Indiana Jones and the Last Crusade, all by one director; in MovieLens-100k they are unrelated films.
     data = load_movielens_100k()
-    by = data.links.merge(data.triples.query("relation == 'film.film.directed_by'"), left_on="entity", right_on="head")
-    numbers = data.items["item_id"].to_numpy()[by["item"]]
-    assert by[np.isin(numbers, [480, 527, 1097, 1198, 1291])]["tail"].nunique() == 1
+    (raw,) = read_files("movielens-100k", "ml-100k.link")
+    published = pd.read_csv(io.BytesIO(raw), sep="\t", header=0, names=["number", "entity"]).eval("item = number - 1")
+    numbers = np.array([480, 527, 1097, 1198, 1291])
+    assert creators(data._replace(links=published)).select(numbers - 1).num_creators == 1
+    mended = data.links.loc[data.links["movie_id"].isin(numbers), "item"]
+    assert len(mended) == 5
+    assert not np.isin(mended, numbers - 1).any()
+    assert creators(data).select(mended).num_creators == 1

@@ -1,0 +1,114 @@
+"""The registry of the allocation contracts: regularisers, creator values, market solvers, and what is known of them.
+
+A new one is added here and thereby goes through all the contracts in tests/contracts/; the test of the registry fails
+until it is.
+"""
+
+import dataclasses
+from collections.abc import Callable
+
+import jax.numpy as jnp
+import numpy as np
+from scipy.special import xlogy
+
+from attnjax.allocation import Entropy, Floors, Linear, Nash, Power, SeparableConvex, SquaredNorm, Tsallis
+
+
+def stiff_cost(a, stiffness):
+    """A user's own cost: k (a^2 / 2 + a^4 / 12), with omega'' = k (1 + a^2)."""
+    return stiffness * (a**2 / 2 + a**4 / 12)
+
+
+def stiffness(n: int) -> np.ndarray:
+    """One parameter per entry: costs that differ."""
+    return np.linspace(0.5, 2.0, n)
+
+
+@dataclasses.dataclass(frozen=True)
+class RegularizerCase:
+    """A regulariser for n entries, and its omega in NumPy, written independently."""
+
+    make: Callable[[int], object]
+    omega: Callable[[np.ndarray], np.ndarray]
+    dense: bool = False  # whether every admissible entry gets something
+
+
+def _tsallis(alpha: float) -> RegularizerCase:
+    return RegularizerCase(lambda n: Tsallis(alpha), lambda a: (a**alpha - a) / (alpha * (alpha - 1)))
+
+
+REGULARIZERS = {
+    "entropy": RegularizerCase(lambda n: Entropy(), lambda a: xlogy(a, a), dense=True),
+    "squared_norm": RegularizerCase(lambda n: SquaredNorm(), lambda a: a**2 / 2),
+    "tsallis_1.2": _tsallis(1.2),
+    "tsallis_1.5": _tsallis(1.5),
+    "cube": RegularizerCase(lambda n: Power(3), lambda a: a**3),
+    "power_1.5": RegularizerCase(lambda n: Power(1.5), lambda a: a**1.5),
+    "separable": RegularizerCase(
+        lambda n: SeparableConvex(stiff_cost, (jnp.asarray(stiffness(n)),)),
+        lambda a: stiff_cost(a, stiffness(a.size)),
+    ),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class CreatorValueCase:
+    """A creator value for c creators, its phi in NumPy, and prices it admits."""
+
+    make: Callable[[int], object]
+    phi: Callable[[np.ndarray], np.ndarray]
+    prices: Callable[[int], np.ndarray]
+    floors: Callable[[int], np.ndarray] = np.zeros
+
+
+CREATOR_VALUES = {
+    "nash": CreatorValueCase(
+        lambda c: Nash(jnp.linspace(0.5, 1.5, c)),
+        lambda e: np.linspace(0.5, 1.5, e.size) * np.log(e),
+        lambda c: np.linspace(0.2, 3.0, c),
+    ),
+    "linear": CreatorValueCase(
+        lambda c: Linear(jnp.linspace(-1.0, 1.0, c)),
+        lambda e: np.linspace(-1.0, 1.0, e.size) * e,
+        lambda c: np.linspace(-1.0, 1.0, c),
+    ),
+    "floors": CreatorValueCase(
+        lambda c: Floors(jnp.linspace(0.1, 0.9, c)),
+        np.zeros_like,
+        lambda c: np.linspace(0.0, 2.0, c),
+        floors=lambda c: np.linspace(0.1, 0.9, c),
+    ),
+}
+
+# Which creator values each method of `solve` takes.
+SOLVERS = {"dual_gradient": ("nash", "linear", "floors"), "frank_wolfe": ("nash", "linear")}
+PAIRS = [(method, value) for method, values in SOLVERS.items() for value in values]
+
+# What else `attnjax.allocation` exports: records, protocols, functions with tests of their own.
+NO_CONTRACT = {
+    "Allocation",
+    "CreatorValue",
+    "Creators",
+    "Market",
+    "Regularizer",
+    "Response",
+    "Solution",
+    "Welfare",
+    "allocate",
+    "best_response",
+    "exposure_of",
+    "solve",
+    "uniform_attention",
+    "welfare_of",
+}
+
+
+def feasible_point(draw: np.ndarray, budget: float, cap: np.ndarray) -> np.ndarray:
+    """A point of {0 <= a <= cap, sum a = budget} from any positive draw: it is scaled up until the sum is right."""
+    low, high = 0.0, 1.0
+    while np.minimum(cap, high * draw).sum() < budget and high < 1e9:
+        high *= 2
+    for _ in range(80):
+        middle = (low + high) / 2
+        low, high = (middle, high) if np.minimum(cap, middle * draw).sum() < budget else (low, middle)
+    return np.minimum(cap, low * draw)
