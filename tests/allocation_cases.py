@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from scipy.special import xlogy
 
-from attnjax.allocation import Entropy, Floors, Linear, Nash, Power, SeparableConvex, SquaredNorm, Tsallis
+from attnjax.allocation import Box, Entropy, Floors, Linear, Nash, Power, SeparableConvex, SquaredNorm, Tsallis
 
 
 def stiff_cost(a, stiffness):
@@ -59,6 +59,8 @@ class CreatorValueCase:
     phi: Callable[[np.ndarray], np.ndarray]
     prices: Callable[[int], np.ndarray]
     floors: Callable[[int], np.ndarray] = np.zeros
+    caps: Callable[[int], np.ndarray] = lambda c: np.full(c, np.inf)
+    parameters: int = 1
 
 
 CREATOR_VALUES = {
@@ -78,10 +80,22 @@ CREATOR_VALUES = {
         lambda c: np.linspace(0.0, 2.0, c),
         floors=lambda c: np.linspace(0.1, 0.9, c),
     ),
+    "box": CreatorValueCase(
+        lambda c: Box(jnp.linspace(0.1, 0.9, c), jnp.linspace(1.2, 1.5, c)),
+        np.zeros_like,
+        lambda c: np.linspace(-1.0, 2.0, c),
+        floors=lambda c: np.linspace(0.1, 0.9, c),
+        caps=lambda c: np.linspace(1.2, 1.5, c),
+        parameters=2,
+    ),
 }
 
 # Which creator values each method of `solve` takes.
-SOLVERS = {"dual_gradient": ("nash", "linear", "floors"), "frank_wolfe": ("nash", "linear")}
+SOLVERS = {
+    "newton": ("nash", "linear", "floors", "box"),
+    "dual_gradient": ("nash", "linear", "floors"),
+    "frank_wolfe": ("nash", "linear"),
+}
 PAIRS = [(method, value) for method, values in SOLVERS.items() for value in values]
 
 # What else `attnjax.allocation` exports: records, protocols, functions with tests of their own.

@@ -1,5 +1,6 @@
 """`solve`: one door to the solvers of the attention market."""
 
+import numbers
 from typing import Any
 
 import jax
@@ -70,7 +71,7 @@ def solve(
     """
     if method not in ("auto", *METHODS):
         fail("solve", expected=f"a method out of {METHODS}", got=repr(method), advice="Leave it out for the default.")
-    if not (isinstance(tol, int | float) and tol > 0):
+    if not (isinstance(tol, numbers.Real) and tol > 0):
         fail("solve", expected="a relative gap tol > 0", got=str(tol), advice="1e-4 is a good start.")
     known = not any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves((market, prices)))
     if method == "auto":

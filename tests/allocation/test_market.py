@@ -50,7 +50,7 @@ REFUSALS = {
     "a negative budget": ({"budgets": [1.0, -2.0]}, r"budgets of at least 0, got -2.0. Attention can't"),
     "an infinite budget": ({"budgets": INF}, r"budgets to be finite"),
     "a user without items": ({"scores": [[0.0] * 3, [-INF] * 3]}, r"an admissible item.*none for user 1.*budget to 0"),
-    "a zero temperature": ({"temperature": 0.0}, r"a temperature above 0, got 0.0"),
+    "a negative temperature": ({"temperature": -0.1}, r"a temperature of at least 0, got -0.1"),
     "an infinite temperature": ({"temperature": INF}, r"temperature to be finite"),
     "NaN platform rates": ({"platform_rates": np.nan}, r"platform_rates to be finite"),
     "rates of another length": ({"platform_rates": [0.0] * 3}, r"platform_rates to be a scalar or of shape \(2,\)"),

@@ -28,7 +28,8 @@ def test_it_meets_the_protocol_and_is_a_pytree(case):
 def test_value_is_the_formula_and_concave(case):
     value = case.make(C)
     for one in EXPOSURES:
-        np.testing.assert_allclose(value.value(one), case.phi(one), atol=1e-14)
+        inside = (one >= case.floors(C)) & (one <= case.caps(C))
+        np.testing.assert_allclose(value.value(one), np.where(inside, case.phi(one), -np.inf), atol=1e-14)
         for other in EXPOSURES:
             ends = (value.value(one) + value.value(other)) / 2
             assert (value.value((one + other) / 2) >= ends - 1e-14).all()
@@ -76,6 +77,6 @@ def test_start_and_admissible_prices_have_a_finite_conjugate(case):
 @by_case
 def test_scalars_are_broadcast_when_the_market_is_made(case):
     value = case.make(C)
-    scalar = type(value)(0.5)
+    scalar = type(value)(*[0.5] * case.parameters)
     market = Market.of(jnp.zeros((2, C)), Creators.one_per_item(C), scalar)
-    assert [leaf.shape for leaf in jax.tree.leaves(market.creator_value)] == [(C,)]
+    assert [leaf.shape for leaf in jax.tree.leaves(market.creator_value)] == [(C,)] * case.parameters
