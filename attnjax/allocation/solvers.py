@@ -18,9 +18,6 @@ from attnjax.errors import fail
 
 Prices = Float[Array, " c"]
 METHODS = ("newton", "dual_gradient", "frank_wolfe")
-MANY_CREATORS = 3000
-"""Beyond so many creators Newton's matrix is not worth its price."""
-
 WARM = 0.03
 """The first smoothing from a warm start."""
 
@@ -48,8 +45,11 @@ def solve(
         market: from `Market.of`.
         tol: relative gap to reach; in float32 not below about 1e-6.
         method: "auto", or "newton" (entropic users, temperature 0 included; any creator value; the fast one),
-            "dual_gradient" (any regulariser; not caps), "frank_wolfe" (any regulariser; neither floors nor caps).
-            "auto" is "newton" where users are entropic and creators are at most 3,000, else "dual_gradient".
+            "dual_gradient" (any regulariser; temperature above 0; not caps), "frank_wolfe" (likewise, nor floors).
+            "auto" is "dual_gradient" wherever it applies, else "newton". Newton's method is much faster where creators
+            are well apart; in float32 it may end short of its tolerance where creators share all their items, since
+            their prices are then determined only as a sum. `converged` says so. Under jit a traced temperature counts
+            as above 0: name the method for markets at temperature 0.
         max_iterations: when to give up; `converged` then says False.
         prices: (c,), a warm start, e.g. the prices of a similar market.
 
@@ -75,8 +75,9 @@ def solve(
         fail("solve", expected="a relative gap tol > 0", got=str(tol), advice="1e-4 is a good start.")
     known = not any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves((market, prices)))
     if method == "auto":
-        fast = isinstance(market.regularizer, Entropy) and market.creators.num_creators <= MANY_CREATORS
-        method = "newton" if fast else "dual_gradient"
+        only_newton = market.at_most or isinstance(market.creator_value, Box)
+        only_newton = only_newton or (known and not float(market.temperature) > 0)
+        method = "newton" if only_newton else "dual_gradient"
     _check_method(market, method, known)
     if known:
         _check_market(market)

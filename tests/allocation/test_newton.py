@@ -1,6 +1,7 @@
 """Newton's method on the smoothed dual: linear programmes, Fisher markets, edges, derivatives, streaming."""
 
 import dataclasses
+import functools
 
 import central_differences
 import jax
@@ -18,16 +19,17 @@ from attnjax.allocation import (
     Nash,
     SquaredNorm,
     exposure_of,
-    solve,
     sweeps,
     welfare_of,
 )
 from attnjax.allocation.newton import newton
 from attnjax.allocation.solvers import _newton
+from attnjax.allocation.solvers import solve as solve_by
 from attnjax.errors import UserError
 
 U, N = 9, 5
 ONE = Creators.one_per_item(N)
+solve = functools.partial(solve_by, method="newton")
 double = pytest.mark.usefixtures("x64")
 
 

@@ -215,3 +215,11 @@ def test_new_values_compile_nothing():
         before = program._cache_size()
         solve(nash(0.5), 1e-4, method=method, max_iterations=77)
         assert program._cache_size() == before
+
+
+def test_the_default_is_the_reference_where_it_applies_and_newton_elsewhere():
+    """Told apart by the passes that each takes on the same market."""
+    one = nash()
+    assert int(solve(one, 1e-5).iterations) == int(solve(one, 1e-5, method="dual_gradient").iterations)
+    assert int(solve(one, 1e-5).iterations) != int(solve(one, 1e-5, method="newton").iterations)
+    assert bool(solve(Market.of(SCORES, ONE, Nash(jnp.ones(N)), temperature=0.0)).converged)
