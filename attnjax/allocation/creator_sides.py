@@ -141,8 +141,9 @@ class _Boxed(NamedTuple):
         return 8 * eps
 
     def violation(self, gradient: Prices) -> Scalar:
-        caps = self.bounds.caps
-        return jnp.max(jnp.abs(gradient) / jnp.maximum(jnp.minimum(caps, jnp.mean(caps)), 1e-3 * jnp.mean(caps)))
+        # Relative to the exposure that a creator can have on average, not to caps so high that they never bind.
+        even = jnp.mean(self.bounds.reached)
+        return jnp.max(jnp.abs(gradient) / jnp.clip(self.bounds.caps, 1e-3 * even, even))
 
     def gap(self, prices: Prices, exposure: Prices) -> Scalar:
         subsidised = prices * (exposure - self.bounds.floors)

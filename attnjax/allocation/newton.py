@@ -12,7 +12,6 @@ The line search tests the derivative: differences of the objective are noise in 
 prices must be positive (Nash) the unknown is their logarithm, in which the dual is convex as well. After each
 temperature a certificate is taken from the dual without smoothing and from attention made feasible.
 
-Measured for this project: the gap falls about tenfold for each factor 0.3 of eps, and 20 to 50 passes suffice.
 Sources: smoothing, Nesterov (2005); the market's dual, Eisenberg and Gale (1959).
 """
 

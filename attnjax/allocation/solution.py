@@ -19,8 +19,9 @@ class Solution(NamedTuple):
         upper: the dual value at `prices`: no feasible allocation has more; inf where the prices are not admissible.
         gap: upper - lower, computed without cancellation.
         iterations: how many times all users were asked for their best response, but for certificates.
-        converged: whether the gap is finite and at most tol times the size of welfare: of the sum of its parts'
-            sizes (of Nash weights instead of logarithms), and no less than T sum_u R_u.
+        converged: whether the gap is finite and at most tol times the size of welfare, which is no less than
+            T sum_u R_u: |upper| for the reference solvers, for Newton's the sum of the parts' sizes (with Nash weights
+            instead of weighted logarithms, which may cancel).
     """
 
     attention: Float[Array, "u n"]

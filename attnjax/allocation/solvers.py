@@ -46,10 +46,9 @@ def solve(
         tol: relative gap to reach; in float32 not below about 1e-6.
         method: "auto", or "newton" (entropic users, temperature 0 included; any creator value; the fast one),
             "dual_gradient" (any regulariser; temperature above 0; not caps), "frank_wolfe" (likewise, nor floors).
-            "auto" is "dual_gradient" wherever it applies, else "newton". Newton's method is much faster where creators
-            are well apart; in float32 it may end short of its tolerance where creators share all their items, since
-            their prices are then determined only as a sum. `converged` says so. Under jit a traced temperature counts
-            as above 0: name the method for markets at temperature 0.
+            "auto" is "dual_gradient" wherever it applies, which is the faster of the two where users value variety
+            and creators are many, else "newton". Under jit a traced temperature counts as above 0: name the method
+            for markets at temperature 0.
         max_iterations: when to give up; `converged` then says False.
         prices: (c,), a warm start, e.g. the prices of a similar market.
 

@@ -22,6 +22,8 @@ from attnjax.allocation import (
     sweeps,
     welfare_of,
 )
+from attnjax.allocation.creator_sides import side_of
+from attnjax.allocation.feasibility import bounds_of
 from attnjax.allocation.newton import newton
 from attnjax.allocation.solvers import _newton
 from attnjax.allocation.solvers import solve as solve_by
@@ -450,3 +452,15 @@ def test_tiles_of_users_change_nothing(monkeypatch, rows):
     np.testing.assert_allclose(tiled.prices, whole.prices, atol=1e-9)
     assert int(tiled.iterations) == int(whole.iterations)
     np.testing.assert_allclose(exposure_of(market, tiled.attention), exposure_of(market, whole.attention), rtol=1e-9)
+
+
+def test_how_far_a_smoothing_is_solved_counts_in_what_a_creator_can_have():
+    """An error of an even share is no small one, though a creator without cap could have all attention there is."""
+    users, count = 1000, 50
+    scores = np.zeros((users, count), np.float32)
+    error = jnp.zeros(count).at[3].set(users / count)
+    for value in (Floors(0.25 * users / count), Box(0.0, np.inf), Box(0.0, 1e9)):
+        bounded = Market.of(scores, Creators.one_per_item(count), value)
+        side = side_of(bounded, bounds_of(bounded))
+        assert float(side.violation(error)) >= 0.9
+        assert float(side.violation(0.001 * error)) < 0.01
