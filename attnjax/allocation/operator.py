@@ -2,7 +2,7 @@
 
     a*(s) = argmax over a in C of <s, a> - T sum_i omega(a_i),    C = {0 <= a <= cap, sum a = R}  (or sum a <= R)
 
-Source: *Metaverse* §3.1 and §4.3, *City* §3.1, *MetaRL* §4.3 (MAP: "the one idea"); the operator view of softmax
+Source: *Metaverse* §3.1 and §4.3, *City* §3.1, *MetaRL* §4.3; the operator view of softmax
 and sparsemax is Blondel, Martins and Niculae (2020), Learning with Fenchel-Young losses.
 
 The problem is separable but for the budget, so one number solves it: the threshold tau, the price of attention. At
@@ -19,11 +19,11 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax.scipy.special import logsumexp
 from jaxtyping import Array, Bool, Float
 
 from attnjax.allocation.bisection import bisect
+from attnjax.allocation.operator_checks import check_values, checked_scalar, slack
 from attnjax.allocation.regularizers import Entropy, Regularizer, SquaredNorm
 from attnjax.errors import fail
 
@@ -99,6 +99,7 @@ def allocate(
             budget or cap, a temperature that is not positive, caps that sum to less than a budget to be met, and
             scores that exclude every entry of a positive budget. Under jit these are reported in `feasible`.
 
+    >>> import numpy as np
     >>> print(np.asarray(allocate(jnp.array([0.0, jnp.log(3.0)])).weights).round(3))
     [0.25 0.75]
     >>> allocate(jnp.array([1.0, 0.5, -1.0]), regularizer=SquaredNorm()).weights.tolist()
@@ -116,7 +117,7 @@ def allocate(
             got=f"shape {scores.shape}",
             advice="The operator is unbatched: use jax.vmap(allocate) over the rows of a batch.",
         )
-    budget, temperature = _scalar("budget", budget, dtype), _scalar("temperature", temperature, dtype)
+    budget, temperature = checked_scalar("budget", budget, dtype), checked_scalar("temperature", temperature, dtype)
     if cap is not None:
         cap = jnp.asarray(cap, dtype)
         if cap.shape not in ((), scores.shape):
@@ -134,73 +135,8 @@ def allocate(
             got=repr(regularizer),
             advice="Pass an instance, or an object with the four methods of attnjax.allocation.Regularizer.",
         )
-    _check_values(scores, budget, cap, temperature, at_most)
+    check_values(scores, budget, cap, temperature, at_most)
     return _allocate(scores.astype(dtype), budget, cap, temperature, regularizer, at_most)
-
-
-def _scalar(name: str, number: Any, dtype: Any) -> Scalar:
-    array = jnp.asarray(number, dtype)
-    if array.shape != ():
-        fail(
-            "allocate",
-            expected=f"a scalar {name}",
-            got=f"shape {array.shape}",
-            advice="One problem has one; use jax.vmap for many problems.",
-        )
-    return array
-
-
-def _check_values(scores: Array, budget: Array, cap: Array | None, temperature: Array, at_most: bool) -> None:
-    """Refuses what has no solution, where the values are known; tracers are left to `Allocation.feasible`."""
-    if any(isinstance(x, jax.core.Tracer) for x in (scores, budget, cap, temperature)):
-        return
-    s, r, t = np.asarray(scores), float(budget), float(temperature)
-    wrong = np.isnan(s) | (s == np.inf)
-    if wrong.any():
-        where = np.flatnonzero(wrong)
-        fail(
-            "allocate",
-            expected="scores that are finite, or -inf to exclude an entry",
-            got=f"{s[where[0]]} at entry {where[0]}" + (f" and {len(where) - 1} more" if len(where) > 1 else ""),
-            advice="Look for a division by zero or a logarithm of zero where the scores are made.",
-        )
-    if not (np.isfinite(r) and r >= 0):
-        fail(
-            "allocate",
-            expected="a finite budget of at least 0",
-            got=str(r),
-            advice="Attention can't be negative.",
-        )
-    if not (np.isfinite(t) and t > 0):
-        fail(
-            "allocate",
-            expected="a finite temperature above 0",
-            got=str(t),
-            advice="For the limit 0 (everything on the best entry) use a small one, such as 1e-6.",
-        )
-    room = np.where(s == -np.inf, 0.0, np.inf)
-    if cap is not None:
-        c = np.asarray(cap)
-        if not (c >= 0).all():
-            fail(
-                "allocate",
-                expected="caps of at least 0",
-                got=str(c.min()) if not np.isnan(c).any() else "NaN",
-                advice="A cap of 0 excludes an entry; leave cap as None for no caps.",
-            )
-        room = np.minimum(room, c)
-    if not at_most and room.sum(dtype=np.float64) < r * (1 - _slack(s.dtype)):
-        fail(
-            "allocate",
-            expected=f"caps of the admissible entries that sum to at least the budget {r:g}, which must be met",
-            got=f"a sum of {room.sum():g}",
-            advice="Raise the caps, lower the budget, or pass at_most=True to let attention stay unspent.",
-        )
-
-
-def _slack(dtype: Any) -> float:
-    """How far caps may fall short of the budget by rounding alone."""
-    return 64 * float(jnp.finfo(dtype if dtype in (np.float32, np.float64) else np.float32).eps)
 
 
 @functools.partial(jax.jit, static_argnames="at_most")
@@ -449,5 +385,5 @@ def _certificate(
         feasible = feasible & (cap >= 0).all()
     if not at_most:
         room = jnp.where(admissible, budget if cap is None else cap, 0)
-        feasible = feasible & (jnp.sum(room) >= budget * (1 - _slack(scores.dtype)))
+        feasible = feasible & (jnp.sum(room) >= budget * (1 - slack(scores.dtype)))
     return jnp.where(feasible, gap, jnp.inf), feasible
