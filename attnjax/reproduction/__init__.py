@@ -10,7 +10,7 @@ Importing this package is quick: JAX, NumPy and matplotlib are imported by what 
 """
 
 from attnjax.reproduction.context import Context
-from attnjax.reproduction.experiment import Cost, Experiment, Figure, Outcome, Table
+from attnjax.reproduction.experiment import Cost, Experiment, Figure, Outcome, Table, lazily
 from attnjax.reproduction.project import Project, find_project, load_experiment, load_experiments
 from attnjax.reproduction.records import Record, read_record
 from attnjax.reproduction.runner import Ran, keep, run_experiment
@@ -27,6 +27,7 @@ __all__ = [
     "Table",
     "find_project",
     "keep",
+    "lazily",
     "load_experiment",
     "load_experiments",
     "read_record",

@@ -6,6 +6,7 @@ see the record and nothing else, so that what is printed is what was computed.
 """
 
 import dataclasses
+import importlib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -77,6 +78,26 @@ class Figure(NamedTuple):
     build: Callable[[], Any]
 
 
+def lazily(path: str) -> Callable[..., Any]:
+    """Names a function of an experiment's module without importing it before it is called.
+
+    Args:
+        path: "module:function", e.g. "experiments.toy.compute:run".
+
+    Returns:
+        A function that imports the module when called, and passes everything on.
+
+    >>> lazily("math:sqrt")(4.0)
+    2.0
+    """
+    module, name = path.split(":")
+
+    def call(*args: Any, **keywords: Any) -> Any:
+        return getattr(importlib.import_module(module), name)(*args, **keywords)
+
+    return call
+
+
 def _nothing(record: "Record") -> Sequence[Any]:
     """Shows nothing: the default of an experiment without tables or figures."""
     return ()
@@ -86,7 +107,7 @@ def _nothing(record: "Record") -> Sequence[Any]:
 class Experiment:
     """An experiment and all that the command line, the records and the report need to know of it.
 
-    Keep imports of JAX and matplotlib inside the functions, so that `attnjax list` is quick.
+    Name the functions by `lazily`, so that `attnjax list` imports neither JAX nor matplotlib.
 
     Attributes:
         name: the folder's name.

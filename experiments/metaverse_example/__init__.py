@@ -8,7 +8,7 @@ Cost:     under a minute, under 1 GB; float64 on CPU.
 import dataclasses
 
 from attnjax.errors import fail
-from attnjax.reproduction import Context, Cost, Experiment, Figure, Outcome, Record, Table
+from attnjax.reproduction import Cost, Experiment, lazily
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,24 +37,6 @@ class Config:
             )
 
 
-def _run(config: Config, key: object, context: Context) -> Outcome:
-    from experiments.metaverse_example.compute import run
-
-    return run(config, key, context)
-
-
-def _tables(record: Record) -> list[Table]:
-    from experiments.metaverse_example.show import tables
-
-    return tables(record)
-
-
-def _figures(record: Record) -> list[Figure]:
-    from experiments.metaverse_example.show import figures
-
-    return figures(record)
-
-
 EXPERIMENT = Experiment(
     name="metaverse_example",
     title="The virtual shop, solved three ways",
@@ -63,9 +45,9 @@ EXPERIMENT = Experiment(
     config=Config,
     presets={"smoke": Config(instances=10, budgets=(0.1, 4.0)), "paper": Config(instances=100)},
     cost={"smoke": Cost(minutes=0.3, memory_gb=0.7), "paper": Cost(minutes=0.5, memory_gb=0.7)},
-    run=_run,
-    tables=_tables,
-    figures=_figures,
+    run=lazily("experiments.metaverse_example.compute:run"),
+    tables=lazily("experiments.metaverse_example.show:tables"),
+    figures=lazily("experiments.metaverse_example.show:figures"),
     x64=True,
     main_job=True,
     order=1,

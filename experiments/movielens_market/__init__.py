@@ -9,7 +9,7 @@ Cost:     about 2 minutes, 2 GB; float32 on CPU.
 import dataclasses
 
 from attnjax.errors import fail
-from attnjax.reproduction import Context, Cost, Experiment, Figure, Outcome, Record, Table
+from attnjax.reproduction import Cost, Experiment, lazily
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,24 +61,6 @@ class Config:
             )
 
 
-def _run(config: Config, key: object, context: Context) -> Outcome:
-    from experiments.movielens_market.compute import run
-
-    return run(config, key, context)
-
-
-def _tables(record: Record) -> list[Table]:
-    from experiments.movielens_market.show import tables
-
-    return tables(record)
-
-
-def _figures(record: Record) -> list[Figure]:
-    from experiments.movielens_market.show import figures
-
-    return figures(record)
-
-
 EXPERIMENT = Experiment(
     name="movielens_market",
     title="A real attention market",
@@ -87,9 +69,9 @@ EXPERIMENT = Experiment(
     config=Config,
     presets={"smoke": Config(seeds=2, max_epochs=12), "paper": Config()},
     cost={"smoke": Cost(minutes=0.5, memory_gb=1.5), "paper": Cost(minutes=1.5, memory_gb=1.5)},
-    run=_run,
-    tables=_tables,
-    figures=_figures,
+    run=lazily("experiments.movielens_market.compute:run"),
+    tables=lazily("experiments.movielens_market.show:tables"),
+    figures=lazily("experiments.movielens_market.show:figures"),
     data=("movielens-100k",),
     main_job=True,
     order=2,
