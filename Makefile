@@ -8,10 +8,11 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+BENCH := .venv-bench
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help environment reproduce test check lab lock clean
+.PHONY: help environment bench-environment reproduce test check lab lock clean
 
 help: ## list the jobs
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1|/' | column -t -s '|'
@@ -20,6 +21,12 @@ environment: $(READY) ## create .venv from the lock
 
 $(READY): reproducibility/requirements.lock pyproject.toml reproducibility/environment.sh
 	@PYTHON="$(PYTHON)" VENV="$(VENV)" bash reproducibility/environment.sh
+	@touch $@
+
+bench-environment: $(BENCH)/.ready ## create .venv-bench, where the peers of the benchmarks run
+
+$(BENCH)/.ready: reproducibility/requirements-bench.lock pyproject.toml reproducibility/environment.sh
+	@PYTHON="$(PYTHON)" VENV="$(BENCH)" LOCK=reproducibility/requirements-bench.lock bash reproducibility/environment.sh
 	@touch $@
 
 reproduce: $(READY) ## run the main job: the worked example, the real market, the report
@@ -41,8 +48,8 @@ lab: $(READY) ## open the tutorials in JupyterLab
 	@echo "== JupyterLab: open 01_attention_as_allocation.ipynb; stop with Ctrl-C"
 	@$(BIN)/jupyter lab --notebook-dir=tutorials
 
-lock: ## resolve the dependencies again and write reproducibility/requirements.lock
+lock: ## resolve the dependencies again and write the locks in reproducibility/
 	@PYTHON="$(PYTHON)" bash reproducibility/lock.sh
 
-clean: ## remove the environment, runs and reports (never the data cache)
-	rm -rf $(VENV) runs reports .pytest_cache .mypy_cache .ruff_cache .hypothesis
+clean: ## remove the environments, runs and reports (never the data cache)
+	rm -rf $(VENV) $(BENCH) runs reports .pytest_cache .mypy_cache .ruff_cache .hypothesis

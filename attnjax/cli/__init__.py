@@ -1,4 +1,4 @@
-"""The command line: `attnjax list`, `run`, `verify`, `report`, `reproduce`, `keep`, `bands`, `data`, `version`.
+"""The command line: `attnjax list`, `run`, `verify`, `report`, `reproduce`, `keep`, `bench`, `data` and others.
 
 A user's mistake prints one paragraph and exits with code 2; a claim that fails exits with 1; Ctrl-C says what is
 kept and exits with 130. Anything else that goes wrong is a defect and shows its traceback.

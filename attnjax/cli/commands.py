@@ -149,6 +149,13 @@ def bands(options: argparse.Namespace) -> int:
     return 0
 
 
+def bench(options: argparse.Namespace) -> int:
+    """Measures a solver against its peers."""
+    from attnjax.cli.bench import allocation_command
+
+    return allocation_command(options.preset, options.only, keep=options.keep)
+
+
 def data(options: argparse.Namespace) -> int:
     """Lists or fetches data sets."""
     from attnjax.cli import data as jobs
@@ -176,6 +183,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "reproduce": reproduce,
     "keep": keep_record,
     "bands": bands,
+    "bench": bench,
     "data": data,
     "version": version,
 }

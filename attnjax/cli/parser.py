@@ -112,6 +112,16 @@ def _parser() -> tuple[_Parser, list[str]]:
     preset(bands, "paper")
     bands.add_argument("--batches", type=int, default=8, metavar="B", help="how many (default: 8)")
 
+    bench = add("bench", "measure the solvers against their peers")
+    contests = bench.add_subparsers(dest="contest", metavar="CONTEST", required=True, title="contests")
+    text = "Measure the market solver against its peers, each in a process of its own; resumes if interrupted."
+    allocation = contests.add_parser("allocation", help="the market solver against its peers", description=text)
+    preset(allocation, "smoke")
+    allocation.add_argument(
+        "--only", nargs="+", action="extend", default=[], metavar="NAME", help="only these tasks or solvers, or 'ours'"
+    )
+    allocation.add_argument("--keep", action="store_true", help="also copy the record to reproducibility/records/")
+
     data = add("data", "list or fetch the data sets")
     jobs = data.add_subparsers(dest="job", metavar="JOB", required=True, title="jobs")
     jobs.add_parser("list", help="show the data sets", description="Show the data sets.")

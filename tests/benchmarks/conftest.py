@@ -1,0 +1,47 @@
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from attnjax.reproduction.project import Project
+from experiments.benchmarks.allocation.measurements import Measurement
+from experiments.benchmarks.allocation.tasks import Task
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def project(tmp_path):
+    """A project with the benchmark alone, so that nothing is written into the clone."""
+    shutil.copytree(
+        ROOT / "experiments" / "benchmarks",
+        tmp_path / "experiments" / "benchmarks",
+        ignore=shutil.ignore_patterns("__pycache__"),
+    )
+    shutil.copy(ROOT / "experiments" / "__init__.py", tmp_path / "experiments")
+    (tmp_path / "reproducibility").mkdir()
+    (tmp_path / "reproducibility" / "claims.toml").touch()
+    return Project(tmp_path)
+
+
+@pytest.fixture
+def toy():
+    """A task that takes no time, with one peer that needs no environment of its own."""
+    return Task("toy", "Toy", "cube", users=20, items=4, tolerance=1e-6, peers=("numpy-bisection",))
+
+
+@pytest.fixture
+def measured():
+    """Makes a measurement from the fields that matter."""
+
+    def make(task, solver, **fields):
+        empty = dict.fromkeys(Measurement._fields)
+        empty |= {"fingerprint": "", "task": task, "solver": solver, "status": "solved", "precision": "float64"}
+        empty |= {"times": [], "attempts": [], "setting": {}, "info": {}, "extra": {}, "versions": {}}
+        empty |= {"message": "", "finished": "2026-01-01T00:00:00Z"}
+        made = Measurement(**{**empty, **fields})
+        json.dumps(made._asdict())
+        return made
+
+    return make
