@@ -1,7 +1,8 @@
 """Allocation of a limited budget: regularisers, the one-budget operator, markets, solvers, certificates."""
 
-from attnjax.allocation.creator_values import Box, CreatorValue, Floors, Linear, Nash
+from attnjax.allocation.creator_values import AlphaFair, CreatorValue, Linear, MaxMin, Nash, alpha_fair
 from attnjax.allocation.creators import Creators
+from attnjax.allocation.guarantees import Box, Floors, SoftBox
 from attnjax.allocation.market import (
     Market,
     Response,
@@ -11,6 +12,7 @@ from attnjax.allocation.market import (
     uniform_attention,
     welfare_of,
 )
+from attnjax.allocation.online import OnlineMarket, Served, hindsight_bound, restore_state, save_state
 from attnjax.allocation.operator import Allocation, allocate
 from attnjax.allocation.regularizers import (
     Entropy,
@@ -20,11 +22,14 @@ from attnjax.allocation.regularizers import (
     SquaredNorm,
     Tsallis,
 )
-from attnjax.allocation.solution import Solution
+from attnjax.allocation.shortfall import Shortfall, smallest_shortfall
+from attnjax.allocation.slates import Slates, decode_slates
+from attnjax.allocation.solution import Rule, Solution, attention_for, stream_attention
 from attnjax.allocation.solvers import solve
 
 __all__ = [
     "Allocation",
+    "AlphaFair",
     "Box",
     "CreatorValue",
     "Creators",
@@ -32,19 +37,34 @@ __all__ = [
     "Floors",
     "Linear",
     "Market",
+    "MaxMin",
     "Nash",
+    "OnlineMarket",
     "Power",
     "Regularizer",
     "Response",
+    "Rule",
     "SeparableConvex",
+    "Served",
+    "Shortfall",
+    "Slates",
+    "SoftBox",
     "Solution",
     "SquaredNorm",
     "Tsallis",
     "Welfare",
     "allocate",
+    "alpha_fair",
+    "attention_for",
     "best_response",
+    "decode_slates",
     "exposure_of",
+    "hindsight_bound",
+    "restore_state",
+    "save_state",
+    "smallest_shortfall",
     "solve",
+    "stream_attention",
     "uniform_attention",
     "welfare_of",
 ]

@@ -5,11 +5,13 @@ conjugate max over e of phi(e) - p e, and the exposure that attains it, at a pri
 """
 
 import dataclasses
-from typing import Protocol, runtime_checkable
+import numbers
+from typing import Any, Protocol, runtime_checkable
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from attnjax.errors import fail
 from attnjax.pytrees import register
 
 Exposure = Float[Array, " c"]
@@ -128,79 +130,122 @@ class Linear:
 
 
 @dataclasses.dataclass(frozen=True)
-class Floors:
-    """A guarantee, e_j >= floor_j, and no value beyond it. Its price is what the guarantee costs at the margin.
+class AlphaFair:
+    """Alpha-fair welfare, from total exposure (alpha to 0) over Nash (1) to the poorest creator (alpha to inf).
+
+        phi_j(e) = w_j s_j ((e / s_j)^(1 - alpha_j) - 1) / (1 - alpha_j),      w_j s_j log(e / s_j) at alpha_j = 1
+
+    The price that supports an exposure is w (e / s)^-alpha. Source: Atkinson (1970); Mo and Walrand (2000). The ends
+    of the family are classes of their own: `alpha_fair` picks them.
 
     Attributes:
-        floors: (c,), at least 0, in units of exposure.
+        weights: (c,), w_j > 0, welfare per unit of exposure at e = s.
+        alpha: (c,), above 0: how much more a unit is worth to who has less.
+        scale: (c,), s_j > 0, the exposure at which phi is 0, e.g. a fair share; keeps numbers in range where alpha is
+            large.
     """
 
-    floors: Float[Array, " c"]
+    weights: Float[Array, " c"]
+    alpha: Float[Array, " c"]
+    scale: Float[Array, " c"]
 
     def value(self, exposure: Exposure) -> Exposure:
-        """0 where the floor is met (to a relative 1e-6), -inf where not."""
-        return jnp.where(exposure >= self.floors * (1 - 1e-6), 0, -jnp.inf)
+        """The formula above; -inf at no exposure where alpha is 1 or more."""
+        grown = jnp.log(exposure / self.scale)
+        away = jnp.where(self.alpha == 1, 1, 1 - self.alpha)
+        return self.weights * self.scale * jnp.where(self.alpha == 1, grown, jnp.expm1(away * grown) / away)
+
+    def derivative(self, exposure: Exposure) -> Prices:
+        """w (e / s)^-alpha: the price that supports an exposure."""
+        return self.weights * (exposure / self.scale) ** -self.alpha
 
     def conjugate(self, prices: Prices) -> Exposure:
-        """-p floor, for p >= 0."""
-        return -prices * self.floors
+        """Phi at the demand, less what the demand costs."""
+        demand = self.demand(prices)
+        return self.value(demand) - prices * demand
 
     def demand(self, prices: Prices) -> Exposure:
-        """The floor."""
-        return self.floors
+        """s (w / p)^(1 / alpha)."""
+        return self.scale * (self.weights / prices) ** (1 / self.alpha)
 
     def curvature(self, prices: Prices) -> Exposure:
-        """0."""
-        return jnp.zeros_like(prices)
+        """The demand over alpha p."""
+        return self.demand(prices) / (self.alpha * prices)
 
     def admissible(self, prices: Prices, previous: Prices) -> Prices:
-        """At least 0: a guarantee is never a tax."""
-        return jnp.maximum(prices, 0)
+        """At least a fifth of the previous price: prices are positive."""
+        return jnp.maximum(prices, previous / 5)
 
     def start(self, exposure: Exposure) -> Prices:
-        """0."""
-        return jnp.zeros_like(self.floors)
+        """The supporting prices of the exposure at price 0, with its smallest entries lifted."""
+        return self.derivative(jnp.maximum(exposure, 0.1 * jnp.mean(exposure)))
 
 
 @dataclasses.dataclass(frozen=True)
-class Box:
-    """Floors and caps, floor_j <= e_j <= cap_j, and no value in between.
+class MaxMin:
+    """The worst-off creator's exposure, phi(e) = min_j w_j e_j: max-min fairness, the limit of `AlphaFair`.
 
-    Its price is positive where a floor binds (a subsidy) and negative where a cap does (a toll).
+    Not separable: every creator is attributed an equal part of the minimum. Prices share the weights out,
+    p_j = w_j q_j with q on the simplex, and are 0 but for creators that are worst off. Newton's method only, which
+    reaches it by continuation in a soft minimum. Source: Rawls (1971); Kelly, Maulloo and Tan (1998).
 
     Attributes:
-        floors: (c,), at least 0, in units of exposure.
-        caps: (c,), at least the floors; inf for none.
+        weights: (c,), w_j > 0, welfare per unit of exposure of the creator who is worst off.
     """
 
-    floors: Float[Array, " c"]
-    caps: Float[Array, " c"]
+    weights: Float[Array, " c"]
 
     def value(self, exposure: Exposure) -> Exposure:
-        """0 inside (to a relative 1e-6), -inf outside."""
-        inside = (exposure >= self.floors * (1 - 1e-6)) & (exposure <= self.caps * (1 + 1e-6))
-        return jnp.where(inside, 0, -jnp.inf)
+        """An equal part of min_j w_j e_j."""
+        worst = jnp.min(self.weights * exposure)
+        return jnp.full_like(exposure, worst / exposure.size)
 
     def conjugate(self, prices: Prices) -> Exposure:
-        """Max of -p floor and -p cap."""
-        return jnp.where(prices > 0, -prices * self.floors, jnp.where(prices < 0, -prices * self.caps, 0))
+        """0 where p >= 0 and sum_j p_j / w_j >= 1 (to rounding), inf elsewhere."""
+        enough = (prices >= 0).all() & (jnp.sum(prices / self.weights) >= 1 - 1e-5)
+        return jnp.where(enough, jnp.zeros_like(prices), jnp.inf)
 
     def demand(self, prices: Prices) -> Exposure:
-        """The floor at positive prices, the cap at negative ones."""
-        return jnp.where(prices > 0, self.floors, self.caps)
+        """0; so is any exposure at which all w_j e_j are equal."""
+        return jnp.zeros_like(prices)
 
     def curvature(self, prices: Prices) -> Exposure:
-        """0, but for the kink at price 0."""
+        """0."""
         return jnp.zeros_like(prices)
 
     def admissible(self, prices: Prices, previous: Prices) -> Prices:
-        """Any price, but no toll where there is no cap."""
-        return jnp.where(jnp.isinf(self.caps), jnp.maximum(prices, 0), prices)
+        """Not negative, and scaled up to sum_j p_j / w_j = 1 where that is less."""
+        prices = jnp.maximum(prices, 1e-6 * self.weights / prices.size)
+        return prices / jnp.minimum(jnp.sum(prices / self.weights), 1)
 
     def start(self, exposure: Exposure) -> Prices:
-        """0."""
-        return jnp.zeros_like(self.floors)
+        """An equal share of the weight."""
+        return self.weights / self.weights.size
 
 
-for _value in (Nash, Linear, Floors, Box):
+def alpha_fair(weights: Any, alpha: float, scale: Any = 1.0) -> CreatorValue:
+    """The alpha-fair creator value of any alpha >= 0.
+
+    Args:
+        weights: scalar or (c,), above 0: welfare per unit of exposure at `scale`.
+        alpha: one number from 0 (`Linear`) over 1 (Nash, with weights w s) to inf (`MaxMin`).
+        scale: scalar or (c,), above 0: the exposure at which a unit is worth its weight.
+
+    Raises:
+        UserError: for an alpha that is negative or no number.
+
+    >>> type(alpha_fair(1.0, 0)).__name__, type(alpha_fair(1.0, 2)).__name__, type(alpha_fair(1.0, jnp.inf)).__name__
+    ('Linear', 'AlphaFair', 'MaxMin')
+    """
+    if not (isinstance(alpha, numbers.Real) and alpha >= 0):
+        fail("alpha_fair", expected="alpha >= 0", got=repr(alpha), advice="0 is total exposure, 1 Nash, inf max-min.")
+    weights, scale = jnp.asarray(weights, float), jnp.asarray(scale, float)
+    if alpha == 0:
+        return Linear(weights)
+    if alpha == jnp.inf:
+        return MaxMin(weights)
+    return AlphaFair(weights, jnp.asarray(float(alpha)), scale)
+
+
+for _value in (Nash, Linear, AlphaFair, MaxMin):
     register(_value)

@@ -119,6 +119,11 @@ class Creators:
         empty = jnp.zeros((self.num_creators, self.num_creators), weights.dtype)
         return empty.at[self.creator[first], self.creator[second]].add(entries)
 
+    def diagonal(self, weights: Float[Array, " n"]) -> Exposure:
+        """The diagonal (c,) of `quadratic`."""
+        entries = weights[self.item] * self.share.astype(weights.dtype) ** 2
+        return jax.ops.segment_sum(entries, self.creator, self.num_creators)
+
     def on_items(self, prices: Prices) -> Float[Array, " n"]:
         """M p: what a unit of attention to each item (n,) earns at a price (c,) per unit of exposure."""
         earned = prices[self.creator] * self.share.astype(prices.dtype)

@@ -2,7 +2,8 @@
 
 Smoothing leaves exposure a little outside its box, and an infeasible point looks better than the optimum. What is above
 its cap is scaled down, and what that frees goes where caps have room (or stays unspent, where it may). What is then
-still below its floor is mended by mixing with an anchor inside the box, as little as will do.
+still outside is mended by mixing with an anchor inside the box, as little as will do. Where some users may not see
+some items, or have caps on them, or are shown slates, only mixing is sure to leave them what they may have.
 """
 
 from typing import NamedTuple
@@ -11,14 +12,15 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from attnjax.allocation.creator_values import Box, Floors
+from attnjax.allocation.anchors import centre, spread_evenly
+from attnjax.allocation.creator_values import MaxMin
 from attnjax.allocation.market import Market
-from attnjax.allocation.sweeps import Feasible
+from attnjax.allocation.sweeps import Feasible, anchor_items, has_bounds
 
 Exposure = Float[Array, " c"]
 
-FITS = 60
-"""Rounds of proportional fitting for items of several creators."""
+ROOM = 1e-3
+"""An anchor with less room than this share of an even exposure is looked for more thoroughly."""
 
 
 class Bounds(NamedTuple):
@@ -29,7 +31,8 @@ class Bounds(NamedTuple):
         caps: (c,), finite; where there is none, so high that it never binds.
         uncapped: (c,), where there is none.
         tight: whether caps use up all attention, which must be spent; floors then are the caps.
-        anchor: (n,), attention per unit of budget, the same for all users, inside the box.
+        alike: whether all users may have any item, as much as they like.
+        anchor: (n,), the anchor's bonus, see `attnjax.allocation.sweeps.Feasible`.
         reached: (c,), the anchor's exposure.
     """
 
@@ -37,77 +40,72 @@ class Bounds(NamedTuple):
     caps: Exposure
     uncapped: Bool[Array, " c"]
     tight: Bool[Array, ""]
+    alike: Bool[Array, ""]
     anchor: Float[Array, " n"]
     reached: Exposure
 
 
 def bounds_of(market: Market) -> Bounds:
-    """The box of a market, with an anchor; without floors and caps, a box that never binds."""
-    total = jnp.sum(market.budgets)
-    count = market.creators.num_creators
-    value = market.creator_value
-    floors = value.floors if isinstance(value, Floors | Box) else jnp.zeros(count, total.dtype)
+    """The box of a market, with an anchor; without floors and caps, a box that never binds, and even attention."""
+    total = jnp.sum(market.attention_budgets)
+    creators, value = market.creators, market.creator_value
+    floors = getattr(value, "floors", jnp.zeros(creators.num_creators, total.dtype))
     # Smoothed, a creator without cap gets floor + (cap - floor) / (1 + exp(p / eps)): the price is at least 0 where
     # that is less than halfway, as all attention there is must be.
     never = 2 * jnp.maximum(total, floors) - floors
-    caps = value.caps if isinstance(value, Box) else jnp.full(count, jnp.inf, total.dtype)
+    caps = getattr(value, "caps", jnp.full_like(floors, jnp.inf))
     uncapped = caps >= never
     caps = jnp.minimum(caps, never)
     exact = (jnp.sum(caps) <= total * (1 + 1e-5)) & (jnp.sum(caps) >= total * (1 - 1e-5))
     tight = jnp.zeros((), bool) if market.at_most else exact
+    if hasattr(value, "penalty"):  # floors that may be missed ask nothing
+        floors = jnp.zeros_like(floors)
     floors = jnp.where(tight, caps, floors)
-    anchor = _anchor(market, floors, caps, total)
-    return Bounds(floors, caps, uncapped, tight, anchor, market.creators.exposure(anchor) * total)
+    alike = _alike(market)
+    if not has_bounds(market):
+        anchor = jnp.zeros(creators.num_items, total.dtype)
+        reached = jnp.zeros_like(floors)
+        if isinstance(value, MaxMin):
+            reached = creators.exposure(anchor_items(market, anchor))
+        return Bounds(floors, caps, uncapped, tight, alike, anchor, reached)
+    anchor = spread_evenly(market, floors, caps, total)
+    reached = creators.exposure(anchor_items(market, anchor))
+    even = total / creators.num_creators
+
+    def room(reached: Exposure) -> Array:
+        return jnp.min(jnp.minimum(jnp.where(floors > 0, reached - floors, even), caps - reached))
+
+    def thorough() -> tuple[Array, Exposure]:
+        found = centre(market, floors, caps, total)
+        got = creators.exposure(anchor_items(market, found))
+        better = room(got) > room(reached)
+        return jnp.where(better, found, anchor), jnp.where(better, got, reached)
+
+    enough = alike | tight | (room(reached) > ROOM * even)
+    anchor, reached = jax.lax.cond(enough, lambda: (anchor, reached), thorough)
+    return Bounds(floors, caps, uncapped, tight, alike, anchor, reached)
 
 
-def _anchor(market: Market, floors: Exposure, caps: Exposure, total: Array) -> Array:
-    """Between floors and caps: in the middle where attention may stay unspent, else as far up as it reaches.
-
-    Only items that every user with a budget admits take part. Items of several creators give each what the others
-    need as well; proportional fitting (Deming and Stephan 1940) brings them into the box where it can.
-    """
-    creators, room = market.creators, caps - floors
-    tiny = jnp.finfo(room.dtype).tiny
-    open_to_all = ((market.scores > -jnp.inf) | (market.budgets == 0)[:, None]).all(axis=0).astype(room.dtype)
-    left = jnp.maximum(total - jnp.sum(floors), 0)
-    share = jnp.minimum(left / jnp.maximum(jnp.sum(room), tiny), 1)
-    target = floors + room * (jnp.minimum(share, 0.5) if market.at_most else share)
-    works = creators.exposure(open_to_all)
-    items = creators.on_items(target / jnp.where(works > 0, works, 1)) * open_to_all
-    items = jnp.where(jnp.sum(items) > 0, items, open_to_all)
-    if not isinstance(market.creator_value, Floors | Box):
-        return _spent(items, total, market.at_most)
-    parts = creators.on_items(jnp.ones_like(floors))
-
-    def fit(_: int, items: Array) -> Array:
-        got = creators.exposure(items)
-        wanted = jnp.clip(got, floors + 0.02 * room, caps - 0.02 * room)
-        ratio = creators.on_items(jnp.log(jnp.maximum(wanted, tiny) / jnp.maximum(got, tiny)))
-        return _spent(items * jnp.exp(ratio / jnp.maximum(parts, 1)), total, market.at_most) * total
-
-    items = _spent(items, total, market.at_most) * total
-    items = jax.lax.fori_loop(0, 0 if creators.identity else FITS, fit, items)
-    return _spent(items, total, market.at_most)
-
-
-def _spent(items: Array, total: Array, at_most: bool) -> Array:
-    """Items' attention (n,) per unit of budget: all of it, or no more than all."""
-    spent = jnp.sum(items)
-    return items / (jnp.maximum(spent, total) if at_most else jnp.where(spent > 0, spent, 1))
+def _alike(market: Market) -> Bool[Array, ""]:
+    if market.candidates is not None or market.caps is not None or market.position_bias is not None:
+        return jnp.zeros((), bool)
+    return ((market.scores > -jnp.inf) | (market.budgets == 0)[:, None]).all()
 
 
 def feasible_map(market: Market, bounds: Bounds, items: Array, exposure: Exposure) -> Feasible:
     """The map that brings attention with these item sums (n,) and this exposure (c,) into the box."""
-    creators, (floors, caps, _, tight, anchor, reached) = market.creators, bounds
+    creators, (floors, caps, _, tight, alike, anchor, reached) = market.creators, bounds
+    if not has_bounds(market):
+        return Feasible(jnp.ones_like(items), jnp.zeros_like(items), jnp.zeros((), items.dtype), anchor)
     tiny = jnp.finfo(exposure.dtype).tiny
     factor = jnp.minimum(1, caps / jnp.maximum(exposure, tiny))
     least = jax.ops.segment_min(factor[creators.creator], creators.item, creators.num_items)
-    keep = jnp.minimum(least, 1)
+    keep = jnp.where(alike | market.at_most, jnp.minimum(least, 1), 1)
     kept = items * keep
     after = creators.exposure(kept)
     works = creators.exposure(jnp.ones_like(items))
     fill = creators.on_items(jnp.maximum(caps - after, 0) / jnp.where(works > 0, works, 1))
-    fill = fill / jnp.maximum(jnp.sum(fill), tiny)
+    fill = jnp.where(alike, fill / jnp.maximum(jnp.sum(fill), tiny), 0)
     if market.at_most:
         fill = jnp.zeros_like(fill)
     after = after + creators.exposure(fill) * jnp.maximum(jnp.sum(items) - jnp.sum(kept), 0)

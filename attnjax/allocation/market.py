@@ -11,6 +11,10 @@ own best response to the scores s_u + M (p + pi) is the optimum. For any prices 
     D(p) = sum_u max over a_u of {<s_u + M (p + pi), a_u> - T Omega(a_u)} + sum_j phi_j^*(p_j)
 
 is an upper bound on welfare, with phi^*(p) = max over e of phi(e) - p e.
+
+Users may see all items or some candidates each, may have caps on single items, may leave attention unspent, or may be
+shown slates: K positions of falling attention v_1 >= ... >= v_K, in any order and mixture. With slates C_u is R_u times
+the permutohedron of v: {a : its k largest entries sum to at most v_1 + ... + v_k, all of it to the whole sum}.
 """
 
 import dataclasses
@@ -18,10 +22,19 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jax.sharding import Mesh
+from jaxtyping import Array, Float, Int
 
-from attnjax.allocation.creator_values import Box, CreatorValue, Linear
+from attnjax.allocation.creator_values import CreatorValue, Linear
 from attnjax.allocation.creators import Creators
+from attnjax.allocation.entries import on_entries, over_items
+from attnjax.allocation.market_checks import (
+    checked_candidates,
+    checked_caps,
+    checked_positions,
+    checked_scores,
+    shaped,
+)
 from attnjax.allocation.operator import allocate
 from attnjax.allocation.regularizers import Entropy, Regularizer
 from attnjax.errors import fail
@@ -35,9 +48,11 @@ Prices = Float[Array, " c"]
 class Market:
     """One market, a pytree: it can be jitted over and batched. Build it with `Market.of`, which checks it.
 
+    Entries (u, n) are users by items, or users by their candidates where there are `candidates`.
+
     Attributes:
         scores: (u, n), satisfaction per unit of attention; -inf excludes an item for a user.
-        budgets: (u,), attention each user spends, met with equality.
+        budgets: (u,), attention each user spends, met with equality; with slates, how much of each position's.
         creators: the map from items to creators.
         creator_value: what exposure is worth to creators, in units of welfare.
         platform_rates: (c,), platform income per unit of exposure, in units of welfare.
@@ -45,7 +60,11 @@ class Market:
         regularizer: Omega, the shape of that preference.
         impact: (u, n), exposure per unit of attention, or None for 1. With impact r_ui exposure is
             sum_ui r_ui a_ui M_ij: what counts is attention weighted by what it is worth to whoever pays it.
+        candidates: (u, n), the item of each entry, or None where entry i is item i.
+        caps: (u, n), the most attention an entry may get, or None.
+        position_bias: (k,), the attention each position of a slate gets, falling, or None for no slates.
         at_most: whether budgets are upper bounds.
+        mesh: the devices over which users are spread, along its axis "users", or None; see `shard`.
     """
 
     scores: Attention
@@ -56,7 +75,11 @@ class Market:
     temperature: Float[Array, ""]
     regularizer: Regularizer
     impact: Attention | None = None
+    candidates: Int[Array, "u n"] | None = None
+    caps: Attention | None = None
+    position_bias: Float[Array, " k"] | None = None
     at_most: bool = False
+    mesh: Mesh | None = None
 
     @classmethod
     def of(
@@ -67,38 +90,44 @@ class Market:
         *,
         budgets: Any = 1.0,
         platform_rates: Any = 0.0,
-        temperature: Any = 1.0,
+        temperature: Any = None,
         regularizer: Regularizer | None = None,
         impact: Any = None,
+        candidates: Any = None,
+        caps: Any = None,
+        position_bias: Any = None,
         at_most: bool = False,
     ) -> "Market":
-        """Checks and builds a market; scalars are broadcast.
+        """Checks and builds a market; scalars are broadcast. Outside jit: the checks look at values.
+
+        Args:
+            scores: (u, n), or (u, k) with candidates; -inf excludes an entry. A scalar with `impact`.
+            creators: the map from items to creators.
+            creator_value: default none, i.e. exposure is worth nothing to creators.
+            budgets: scalar or (u,).
+            platform_rates: scalar or (c,).
+            temperature: default 1, and 0 with slates, which have no other.
+            regularizer: default `Entropy()`.
+            impact: None or like scores.
+            candidates: (u, k), item indices; -1 pads. No item twice for one user.
+            caps: None, or scalar or like scores.
+            position_bias: None or (k,).
+            at_most: whether budgets are upper bounds.
 
         Raises:
             UserError: for scores that are not (u, n), NaN scores, a user without an admissible item, negative budgets,
-                a negative temperature, numbers that are not finite, or arrays that don't fit.
+                a negative temperature, numbers that are not finite, caps that a budget can't be spent under, slates
+                longer than what a user may see, or arrays that don't fit.
 
         >>> Market.of(jnp.zeros((2, 3)), Creators.one_per_item(3)).budgets.tolist()
         [1.0, 1.0]
         """
-        scores = jnp.asarray(scores)
-        if scores.ndim != 2 or scores.shape[1] != creators.num_items:
-            fail(
-                "Market.of",
-                expected=f"scores of shape (users, {creators.num_items}), one column per item of `creators`",
-                got=f"shape {scores.shape}",
-                advice="Give one row per user and one column per item.",
-            )
-        dtype = scores.dtype if scores.dtype in (jnp.float32, jnp.float64) else jnp.dtype(jnp.float32)
-        scores = scores.astype(dtype)
-        if bool(jnp.isnan(scores).any() | (scores == jnp.inf).any()):
-            fail(
-                "Market.of",
-                expected="scores that are finite, or -inf to exclude an item",
-                got="NaN or inf",
-                advice="Look for a division by zero where the scores are made.",
-            )
-        budgets = _shaped("budgets", budgets, (scores.shape[0],), dtype)
+        if impact is not None and jnp.ndim(scores) == 0:
+            scores = jnp.full(jnp.shape(impact), scores)
+        scores, candidates = checked_candidates(jnp.asarray(scores), candidates, creators.num_items)
+        scores = checked_scores(scores)
+        dtype = scores.dtype
+        budgets = shaped("budgets", budgets, (scores.shape[0],), dtype)
         if not bool((budgets >= 0).all()):
             fail(
                 "Market.of",
@@ -114,7 +143,9 @@ class Market:
                 got=f"none for user {int(jnp.argmax(stuck))}",
                 advice="Drop such users or set their budget to 0.",
             )
-        temperature = _shaped("temperature", temperature, (), dtype)
+        if temperature is None:
+            temperature = 1.0 if position_bias is None else 0.0
+        temperature = shaped("temperature", temperature, (), dtype)
         if not float(temperature) >= 0:
             fail(
                 "Market.of",
@@ -123,7 +154,7 @@ class Market:
                 advice="0 stands for users without a preference for variety; a larger one spreads attention wider.",
             )
         if impact is not None:
-            impact = _shaped("impact", impact, scores.shape, dtype)
+            impact = shaped("impact", impact, scores.shape, dtype)
             if not bool((impact >= 0).all()):
                 fail(
                     "Market.of",
@@ -131,40 +162,41 @@ class Market:
                     got=str(float(impact.min())),
                     advice="Exposure counts attention with non-negative weights; clip or shift them.",
                 )
+        if position_bias is not None:
+            position_bias = checked_positions(position_bias, scores, budgets, temperature, at_most, caps)
+        if caps is not None:
+            caps = checked_caps(caps, scores, budgets, at_most)
         shape = (creators.num_creators,)
-        rates = _shaped("platform_rates", platform_rates, shape, dtype)
+        rates = shaped("platform_rates", platform_rates, shape, dtype)
         creator_value = Linear(jnp.zeros(shape, dtype)) if creator_value is None else creator_value
         creator_value = jax.tree.map(
-            lambda leaf: _shaped(
-                "the creator value's parameters", leaf, shape, dtype, infinite=isinstance(creator_value, Box)
+            lambda leaf: shaped(
+                "the creator value's parameters", leaf, shape, dtype, infinite=hasattr(creator_value, "caps")
             ),
             creator_value,
         )
-        regularizer = Entropy() if regularizer is None else regularizer
-        return cls(scores, budgets, creators, creator_value, rates, temperature, regularizer, impact, at_most)
-
-
-register(Market, static=("at_most",))
-
-
-def _shaped(name: str, numbers: Any, shape: tuple[int, ...], dtype: Any, *, infinite: bool = False) -> Array:
-    array = jnp.asarray(numbers, dtype)
-    if array.shape not in ((), shape):
-        fail(
-            "Market.of",
-            expected=f"{name} to be a scalar or of shape {shape}",
-            got=f"shape {array.shape}",
-            advice="Check that users and creators are counted as in the scores and the creator map.",
+        return cls(
+            scores,
+            budgets,
+            creators,
+            creator_value,
+            rates,
+            temperature,
+            Entropy() if regularizer is None else regularizer,
+            impact,
+            candidates,
+            caps,
+            position_bias,
+            at_most,
         )
-    allowed = ~jnp.isnan(array) if infinite else jnp.isfinite(array)
-    if not bool(allowed.all()):
-        fail(
-            "Market.of",
-            expected=f"{name} to be finite",
-            got="NaN or inf",
-            advice="Look for a division by zero where they are made.",
-        )
-    return jnp.broadcast_to(array, shape)
+
+    @property
+    def attention_budgets(self) -> Float[Array, " u"]:
+        """(u,), all attention each user has: the budget, with slates times the positions' sum."""
+        return self.budgets if self.position_bias is None else self.budgets * jnp.sum(self.position_bias)
+
+
+register(Market, static=("at_most", "mesh"))
 
 
 class Response(NamedTuple):
@@ -207,28 +239,25 @@ def best_response(market: Market, prices: Prices) -> Response:
 
     Differentiable in everything (see `allocate`); by the envelope theorem the gradient of `value` in the prices is
     the exposure. The temperature must be above 0: without a preference for variety best responses are not unique.
+    Not for slates, likewise.
     """
-    bonus = market.creators.on_items(prices + market.platform_rates)
+    bonus = on_entries(market.creators.on_items(prices + market.platform_rates), market.candidates)
+    worth = market.scores + (bonus if market.impact is None else market.impact * bonus)
 
-    def respond(scores: Array, budget: Array, impact: Array | None) -> tuple[Array, Array]:
+    def respond(worth: Array, budget: Array, cap: Array | None) -> tuple[Array, Array]:
         chosen = allocate(
-            scores + (bonus if impact is None else impact * bonus),
-            budget,
-            None,
-            market.regularizer,
-            temperature=market.temperature,
-            at_most=market.at_most,
+            worth, budget, cap, market.regularizer, temperature=market.temperature, at_most=market.at_most
         )
         return chosen.weights, chosen.value
 
-    attention, values = jax.vmap(respond)(market.scores, market.budgets, market.impact)
+    attention, values = jax.vmap(respond)(worth, market.budgets, market.caps)
     return Response(attention, exposure_of(market, attention), jnp.sum(values))
 
 
 def exposure_of(market: Market, attention: Attention) -> Prices:
     """Exposure (c,) of each creator under attention (u, n), in units of attention times impact."""
     moved = attention if market.impact is None else attention * market.impact
-    return market.creators.exposure(jnp.sum(moved, axis=0))
+    return market.creators.exposure(over_items(moved, market.candidates, market.creators.num_items))
 
 
 def welfare_of(market: Market, attention: Attention) -> Welfare:
@@ -244,7 +273,11 @@ def welfare_of(market: Market, attention: Attention) -> Welfare:
 
 
 def uniform_attention(market: Market) -> Attention:
-    """Every user's budget spread evenly over the items admissible to them: (u, n)."""
+    """Every user's budget spread evenly over the entries admissible to them, as far as caps allow: (u, n)."""
     admissible = market.scores > -jnp.inf
+    if market.caps is not None:
+        flat = jnp.where(admissible, jnp.zeros_like(market.scores), -jnp.inf)
+        spread = jax.vmap(lambda s, r, c: allocate(s, r, c, at_most=market.at_most).weights)
+        return spread(flat, market.budgets, market.caps)
     share = admissible / jnp.maximum(jnp.sum(admissible, axis=1, keepdims=True), 1)
-    return market.budgets[:, None] * share.astype(market.scores.dtype)
+    return market.attention_budgets[:, None] * share.astype(market.scores.dtype)

@@ -15,6 +15,7 @@ temperature a certificate is taken from the dual without smoothing and from atte
 Sources: smoothing, Nesterov (2005); the market's dual, Eisenberg and Gale (1959).
 """
 
+import functools
 from typing import Any, NamedTuple
 
 import jax
@@ -22,20 +23,24 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from attnjax.allocation.creator_sides import Side, side_of
-from attnjax.allocation.creator_values import Linear, Nash
+from attnjax.allocation.creator_sides import Side, Smoothing, side_of
+from attnjax.allocation.creator_values import Linear
+from attnjax.allocation.entries import over_items
 from attnjax.allocation.feasibility import bounds_of, feasible_map, is_feasible
 from attnjax.allocation.market import Market
+from attnjax.allocation.newton_steps import System
+from attnjax.allocation.solution import Rule
 from attnjax.allocation.sweeps import (
     Linearisation,
-    Users,
     attention_at,
     linearise,
     regret,
-    respond,
+    sample_stride,
     spread_of_worth,
+    users_of,
     worth,
 )
+from attnjax.allocation.user_sides import respond, taste
 
 Prices = Float[Array, " c"]
 Scalar = Float[Array, ""]
@@ -46,8 +51,8 @@ FIRST, FACTOR = 0.3, 0.3
 SOLVED, STEPS = 0.01, 20
 """A smoothing is left once the gradient is relatively so small (and no more than eps), or after so many steps."""
 
-POLISH = 6
-"""Newton steps to the root of the smoothed problem before it is differentiated."""
+POLISH, EXACT = 6, 1e-6
+"""Newton steps to the root of the smoothed problem before it is differentiated, and how exactly that is solved."""
 
 
 class _State(NamedTuple):
@@ -71,48 +76,69 @@ class _State(NamedTuple):
     failed: Array
 
 
+class _Certificate(NamedTuple):
+    """How good the attention at some prices is."""
+
+    gap: Scalar
+    scale: Scalar
+    exposure: Prices
+    satisfaction: Scalar
+
+    @classmethod
+    def none(cls, size: int, dtype: Any) -> "_Certificate":
+        """Not taken."""
+        zero = jnp.zeros((), dtype)
+        return cls(zero + jnp.inf, zero + 1, jnp.zeros(size, dtype), zero)
+
+
 class _Best(NamedTuple):
     """The certificate with the smallest gap so far, and where it was taken."""
 
     y: Prices
     eps: Scalar
     spread: Array
-    gap: Scalar
-    scale: Scalar
+    found: _Certificate
 
 
 class Found(NamedTuple):
     """Where Newton's method ended.
 
     Attributes:
-        attention: (u, n), feasible.
+        attention: (u, n), feasible; None where it was not asked for.
+        exposure: (c,), what creators get from it.
+        satisfaction: what users have of it by themselves, sum <s, a> - T Omega(a).
         prices: (c,).
-        smoothing: the smoothing it was found at, relative to each user's spread of worth.
-        temperature: (u,), at which users respond there.
+        smoothing: of the dual, where it was found.
+        rule: what gives each user's attention.
         gap: the certified gap there, inf if none could be certified.
         scale: what a relative gap is relative to.
         iterations: passes over the users.
     """
 
-    attention: Float[Array, "u n"]
+    attention: Float[Array, "u n"] | None
+    exposure: Prices
+    satisfaction: Scalar
     prices: Prices
-    smoothing: Scalar
-    temperature: Array
+    smoothing: Smoothing
+    rule: Rule
     gap: Scalar
     scale: Scalar
     iterations: Array
 
 
-@jax.custom_jvp
-def newton(market: Market, start: Prices, tol: Scalar, max_iterations: Array, first: Scalar) -> Found:
-    """Solves a market with entropic users (of any temperature, 0 included) to a relative gap.
+@functools.partial(jax.custom_jvp, nondiff_argnums=(5,))
+def newton(
+    market: Market, start: Prices, tol: Scalar, max_iterations: Array, first: Scalar, materialise: bool = True
+) -> Found:
+    """Solves a market to a relative gap.
 
     Args:
-        market: with `Entropy` as regulariser and a `Linear`, `Nash`, `Floors` or `Box` creator value.
-        start: (c,), prices to start from; positive for `Nash`.
+        market: with `Entropy` or `SquaredNorm` as regulariser, and a creator value of this package's.
+        start: (c,), prices to start from; positive where the creator value has none else.
         tol: the relative gap to reach.
         max_iterations: when to give up.
         first: the first smoothing, relative to the spread of worth; `FIRST`, or less from a warm start.
+        materialise: whether to return attention, the only array of the scores' size.
 
     Returns:
         What was found; compare its gap with `tol` times its scale.
@@ -127,38 +153,42 @@ def newton(market: Market, start: Prices, tol: Scalar, max_iterations: Array, fi
     def temperatures(eps: Scalar, spread: Array) -> Array:
         return jnp.maximum(market.temperature, eps * spread)
 
-    def certify(y: Prices, eps: Scalar, spread: Array, at: Linearisation) -> tuple[Scalar, Scalar]:
+    def smoothing_at(eps: Scalar, spread: Array) -> Smoothing:
+        return Smoothing(jnp.maximum(eps * jnp.mean(spread), jnp.finfo(dtype).tiny), eps)
+
+    def certify(y: Prices, eps: Scalar, spread: Array, at: Linearisation) -> _Certificate:
         map_to = feasible_map(market, bounds, at.items, at.exposure)
         found = regret(market, bonus(y), temperatures(eps, spread), map_to)
         exposure = market.creators.exposure(found.items)
-        gap = jnp.maximum(found.users, 0) + side.gap(side.prices(y), exposure)
+        prices = side.prices(y)
+        gap = jnp.maximum(found.users, 0) + side.gap(prices, exposure)
         sound = jnp.isfinite(gap) & is_feasible(bounds, exposure)
-        if market.at_most:  # users who value variety and may keep attention are another problem
-            sound = sound & ~(market.temperature > 0)
-        return jnp.where(sound, gap, jnp.inf), _scale(market, found.satisfaction, exposure)
+        # What a relative gap is relative to: the sizes of welfare's parts, and no less than T sum_u R_u.
+        size = jnp.abs(found.satisfaction) + side.size(prices, exposure)
+        size = size + jnp.sum(jnp.abs(market.platform_rates) * exposure)
+        size = jnp.maximum(size, market.temperature * jnp.sum(market.attention_budgets))
+        return _Certificate(jnp.where(sound, gap, jnp.inf), size, exposure, found.satisfaction)
 
     def step(state: _State) -> _State:
         y = side.project(state.base + state.length * state.direction)
-        eps_creators = jnp.maximum(state.eps * jnp.mean(state.spread), jnp.finfo(dtype).tiny)
-        at = linearise(market, bonus(y), temperatures(state.eps, state.spread))
-        gradient = side.gradient(y, at.exposure, eps_creators)
+        smoothing, temperature = smoothing_at(state.eps, state.spread), temperatures(state.eps, state.spread)
+        at = linearise(market, bonus(y), temperature, sample_stride(market, state.eps))
+        gradient = side.gradient(y, at.exposure, smoothing)
         climbing = jnp.sum(gradient * state.direction) > 0.5 * jnp.abs(state.slope)
         accepted = (state.steps == 0) | ~climbing | (state.length < 1e-3)
         # At least one step at every smoothing: it makes the next one's first step a good one.
         solved = (state.steps >= 1) & (
-            side.violation(gradient) < jnp.clip(state.eps, 64 * jnp.finfo(dtype).eps, SOLVED)
+            side.violation(y, gradient) < jnp.clip(state.eps, 64 * jnp.finfo(dtype).eps, SOLVED)
         )
         leave = accepted & (solved | (state.steps >= STEPS))
-        gap, scale = jax.lax.cond(
-            leave,
-            lambda: certify(y, state.eps, state.spread, at),
-            lambda: (jnp.full((), jnp.inf, dtype), jnp.ones((), dtype)),
+        found = jax.lax.cond(
+            leave, lambda: certify(y, state.eps, state.spread, at), lambda: _Certificate.none(size, dtype)
         )
-        better = gap < state.best.gap
+        better = found.gap < state.best.found.gap
         best = jax.tree.map(
-            lambda new, old: jnp.where(better, new, old), _Best(y, state.eps, state.spread, gap, scale), state.best
+            lambda new, old: jnp.where(better, new, old), _Best(y, state.eps, state.spread, found), state.best
         )
-        done = best.gap <= tol * best.scale
+        done = best.found.gap <= tol * best.found.scale
         # Not below half of what it was: where scores are alike worth is in prices alone, which vanish with it.
         spread = jax.lax.cond(
             leave & ~done,
@@ -166,8 +196,8 @@ def newton(market: Market, start: Prices, tol: Scalar, max_iterations: Array, fi
             lambda: state.spread,
         )
         eps = jnp.where(leave, FACTOR * state.eps, state.eps)
-        direction = _newton_direction(side.hessian(y, at.exposure, at.hessian, eps_creators), gradient)
-        direction = direction * jnp.minimum(1, side.reach(eps_creators, state.eps) / _largest(direction))
+        direction = System(market, side, y, smoothing, temperature, at).direction(gradient)
+        direction = direction * jnp.minimum(1, side.reach(smoothing) / _largest(direction))
         # The path of solutions is almost straight in eps: its last piece says where the next one will be.
         ahead = y + jnp.where(state.leaves > 0, FACTOR, 0) * (y - state.left)
         # Leaving starts anew from there; a step accepted takes the next direction; else the same one, shorter.
@@ -192,7 +222,7 @@ def newton(market: Market, start: Prices, tol: Scalar, max_iterations: Array, fi
     y = side.project(side.coordinate(start))
     zero, count = jnp.zeros((), dtype), jnp.zeros((), max_iterations.dtype)
     spread = spread_of_worth(market, bonus(y))
-    best = _Best(y, zero + first, spread, zero + jnp.inf, zero + 1)
+    best = _Best(y, zero + first, spread, _Certificate.none(size, dtype))
     no = jnp.zeros((), bool)
     state = _State(
         y, jnp.zeros(size, dtype), zero, zero + 1, zero + first, spread, count, count, y, count, best, no, no
@@ -200,23 +230,29 @@ def newton(market: Market, start: Prices, tol: Scalar, max_iterations: Array, fi
     state = jax.lax.while_loop(lambda s: ~s.done & ~s.failed & (s.iterations < max_iterations - 1), step, state)
     # Given up before any certificate: take one where the search stands.
     best = state.best
-    last = _Best(state.base, state.eps, state.spread, best.gap, best.scale)
-    best = jax.tree.map(lambda new, old: jnp.where(jnp.isfinite(best.gap), old, new), last, best)
+    last = _Best(state.base, state.eps, state.spread, best.found)
+    best = jax.tree.map(lambda new, old: jnp.where(jnp.isfinite(best.found.gap), old, new), last, best)
     temperature = temperatures(best.eps, best.spread)
     at = linearise(market, bonus(best.y), temperature)
     map_to = feasible_map(market, bounds, at.items, at.exposure)
-    attention = attention_at(market, bonus(best.y), temperature, map_to)
-    gap, scale = jax.lax.cond(
-        jnp.isfinite(best.gap),
-        lambda: (best.gap, best.scale),
-        lambda: certify(best.y, best.eps, best.spread, at),
+    found = jax.lax.cond(
+        jnp.isfinite(best.found.gap), lambda: best.found, lambda: certify(best.y, best.eps, best.spread, at)
     )
-    smoothing = best.eps * jnp.mean(best.spread)
-    return Found(attention, side.prices(best.y), smoothing, temperature, gap, scale, state.iterations + 1)
+    return Found(
+        attention_at(market, bonus(best.y), temperature, map_to) if materialise else None,
+        found.exposure,
+        found.satisfaction,
+        side.prices(best.y),
+        smoothing_at(best.eps, best.spread),
+        Rule(bonus(best.y), temperature, map_to),
+        found.gap,
+        found.scale,
+        state.iterations + 1,
+    )
 
 
 @newton.defjvp
-def _newton_jvp(primals: tuple, tangents: tuple) -> tuple[Found, Found]:
+def _newton_jvp(materialise: bool, primals: tuple, tangents: tuple) -> tuple[Found, Found]:
     """Implicit differentiation at the solution of the smoothed problem; see `attnjax.allocation.solve`.
 
     At fixed temperatures the prices solve gradient(y, market) = 0, so dy = -H^-1 d(gradient), with the Hessian that
@@ -225,8 +261,10 @@ def _newton_jvp(primals: tuple, tangents: tuple) -> tuple[Found, Found]:
     """
     market, *_ = primals
     d_market, *_ = tangents
-    out = newton(*primals)
-    smoothing = jnp.maximum(out.smoothing, jnp.finfo(out.prices.dtype).tiny)
+    out = newton(*primals, materialise)
+    smoothing, temperature = out.smoothing, out.rule.temperature
+    # At the first smoothing's end it was relative to the whole; a full step is allowed here.
+    reach = Smoothing(smoothing.worth, jnp.ones_like(smoothing.relative))
 
     def side(market: Market) -> Side:
         return side_of(market, bounds_of(market))
@@ -234,70 +272,50 @@ def _newton_jvp(primals: tuple, tangents: tuple) -> tuple[Found, Found]:
     def bonus(market: Market, y: Prices) -> Array:
         return market.creators.on_items(side(market).prices(y) + market.platform_rates)
 
-    def polish(_: int, y: Prices) -> Prices:
-        at = linearise(market, bonus(market, y), out.temperature)
-        own = side(market)
-        gradient = own.gradient(y, at.exposure, smoothing)
-        step = _newton_direction(own.hessian(y, at.exposure, at.hessian, smoothing), gradient)
-        return y + step * jnp.minimum(1, own.reach(smoothing, jnp.ones_like(smoothing)) / _largest(step))
+    frozen = jax.lax.stop_gradient(market)
 
-    y = jax.lax.fori_loop(0, POLISH, polish, side(market).coordinate(out.prices))
-    at = linearise(market, bonus(market, y), out.temperature)
-    hessian = jax.lax.stop_gradient(side(market).hessian(y, at.exposure, at.hessian, smoothing))
+    def system(y: Prices) -> tuple[System, Prices]:
+        at = linearise(frozen, bonus(frozen, y), temperature)
+        own = side(frozen)
+        return System(frozen, own, y, smoothing, temperature, at), own.gradient(y, at.exposure, smoothing)
+
+    def polish(_: int, y: Prices) -> Prices:
+        at, gradient = system(y)
+        step = at.direction(gradient)
+        return y + step * jnp.minimum(1, side(frozen).reach(reach) / _largest(step))
+
+    y = jax.lax.fori_loop(0, POLISH, polish, side(frozen).coordinate(out.prices))
+    at, _ = system(jax.lax.stop_gradient(y))
 
     def attention_of(market: Market, y: Prices) -> Array:
-        own = out.temperature <= market.temperature  # not the smoothing's
-        temperature = jnp.where(own, market.temperature, out.temperature)
-        users = Users(market.scores, market.impact, market.budgets, temperature)
-        return respond(users, worth(users, bonus(market, y)), market.at_most)
+        own = temperature <= market.temperature  # not the smoothing's
+        users = users_of(market, jnp.where(own, market.temperature, temperature))
+        return respond(market, users, worth(users, bonus(market, y))).attention
 
-    def gradient_of(market: Market, y: Prices) -> Prices:
+    def moved(market: Market, y: Prices) -> tuple[Array, Prices, Scalar]:
         attention = attention_of(market, y)
-        moved = attention if market.impact is None else attention * market.impact
-        exposure = market.creators.exposure(jnp.sum(moved, axis=0))
-        return side(market).gradient(y, exposure, smoothing)
+        felt = attention if market.impact is None else attention * market.impact
+        items = over_items(felt, market.candidates, market.creators.num_items)
+        own = jnp.sum(taste(market, users_of(market, temperature), attention))
+        return attention, market.creators.exposure(items), own
 
-    _, d_gradient = jax.jvp(lambda m: gradient_of(m, y), (market,), (d_market,))
-    d_y = _solve_regularised(hessian, -d_gradient)
+    def slope(market: Market) -> Prices:
+        return side(market).gradient(y, moved(market, y)[1], smoothing)
+
+    _, d_gradient = jax.jvp(slope, (market,), (d_market,))
+    d_y = at.solve(-d_gradient, EXACT)
     if isinstance(market.creator_value, Linear):
         d_y = d_market.creator_value.rates
-    _, d_attention = jax.jvp(lambda m, y: attention_of(m, y), (market, y), (d_market, d_y))
+    _, (d_attention, d_exposure, d_own) = jax.jvp(moved, (market, y), (d_market, d_y))
     _, d_prices = jax.jvp(lambda m, y: side(m).prices(y), (market, y), (d_market, d_y))
-    still = jax.tree.map(_no_tangent, out)
-    return out, still._replace(attention=d_attention, prices=d_prices)
+    change = jax.tree.map(_no_tangent, out)._replace(prices=d_prices, exposure=d_exposure, satisfaction=d_own)
+    return out, change._replace(attention=d_attention if materialise else None)
 
 
 def _no_tangent(primal: Array) -> Any:
     if jnp.issubdtype(primal.dtype, jnp.floating):
         return jnp.zeros_like(primal)
     return np.zeros(primal.shape, jax.dtypes.float0)
-
-
-def _scale(market: Market, satisfaction: Array, exposure: Array) -> Scalar:
-    """What a relative gap is relative to: the sizes of welfare's parts, and no less than T sum_u R_u."""
-    value = market.creator_value
-    creators = jnp.zeros_like(satisfaction)
-    if isinstance(value, Nash):
-        creators = jnp.sum(value.weights)
-    elif isinstance(value, Linear):
-        creators = jnp.sum(jnp.abs(value.rates) * exposure)
-    platform = jnp.sum(jnp.abs(market.platform_rates) * exposure)
-    total = jnp.abs(satisfaction) + creators + platform
-    return jnp.maximum(total, market.temperature * jnp.sum(market.budgets))
-
-
-def _newton_direction(hessian: Array, gradient: Array) -> Array:
-    """-H^-1 g, or a step down the gradient where H can't be factored."""
-    direction = -_solve_regularised(hessian, gradient)
-    mean = jnp.maximum(jnp.trace(hessian) / gradient.size, 1e-30)
-    return jnp.where(jnp.isfinite(direction).all(), direction, -gradient / mean)
-
-
-def _solve_regularised(hessian: Array, right: Array) -> Array:
-    """H^-1 b, with some rounding's worth of the mean diagonal added to keep H positive definite."""
-    ridge = 16 * jnp.finfo(hessian.dtype).eps * jnp.trace(hessian) / right.size + jnp.finfo(hessian.dtype).tiny
-    factor = jax.scipy.linalg.cho_factor(hessian + ridge * jnp.eye(right.size, dtype=hessian.dtype))
-    return jax.scipy.linalg.cho_solve(factor, right)
 
 
 def _largest(direction: Array) -> Scalar:

@@ -14,8 +14,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from attnjax.allocation.creator_values import Floors
+from attnjax.allocation.entries import on_entries, over_items
+from attnjax.allocation.feasibility import bounds_of
+from attnjax.allocation.guarantees import Floors
 from attnjax.allocation.market import Market, best_response, exposure_of, uniform_attention, welfare_of
+from attnjax.allocation.operator import allocate
 from attnjax.allocation.solution import Solution
 
 Prices = Float[Array, " c"]
@@ -26,27 +29,11 @@ def _scale(market: Market, upper: Array) -> Array:
     return jnp.maximum(jnp.abs(upper), market.temperature * jnp.sum(market.budgets))
 
 
-# --- guarantees: a feasible point, and the smallest mixture with it that repairs an allocation ---------------------
-
-
-def floors_anchor(market: Market) -> tuple[Array, Array]:
-    """An allocation in which floors are met with room to spare, and its exposure.
-
-    Each floor is spread over its creator's items; then every item is raised by what its neediest creator still lacks,
-    which meets all floors at once; what budget is left raises all items alike. Users differ only in their budget, so
-    items that some users exclude make the construction fall short: `solve` then refuses.
-    """
-    creators, floors = market.creators, market.creator_value.floors  # type: ignore[attr-defined]
-    # Spread over the items that every user admits; a small share everywhere leaves nobody's score untouched.
-    open_to_all = (market.scores > -jnp.inf).all(axis=0).astype(floors.dtype)
-    works = creators.exposure(open_to_all)
-    spread = creators.on_items(floors / jnp.maximum(works, 1e-9)) * open_to_all
-    lack = floors / jnp.maximum(creators.exposure(spread), 1e-30)
-    neediest = jax.ops.segment_max(lack[creators.creator], creators.item, creators.num_items)
-    spread = spread * jnp.maximum(neediest, 1)
-    total = jnp.sum(spread)
-    items = jnp.where(total > 0, spread / jnp.where(total > 0, total, 1), open_to_all / jnp.sum(open_to_all))
-    attention = market.budgets[:, None] * items[None, :]
+def _anchor(market: Market) -> tuple[Array, Array]:
+    """An allocation in which floors are met with room to spare, and its exposure; the same as Newton's."""
+    bounds = bounds_of(market)
+    flat = jnp.where(market.scores > -jnp.inf, on_entries(bounds.anchor, market.candidates), -jnp.inf)
+    attention = jax.vmap(lambda s, r, c: allocate(s, r, c).weights)(flat, market.budgets, market.caps)
     return attention, exposure_of(market, attention)
 
 
@@ -62,7 +49,7 @@ def _repair(market: Market, exposure: Prices, reached: Prices) -> Array:
 def _close(market: Market, attention: Array, prices: Prices, tol: Array, iterations: Array) -> Solution:
     """The certificate of an allocation (repaired first) at prices."""
     if isinstance(market.creator_value, Floors):
-        anchor, reached = floors_anchor(market)
+        anchor, reached = _anchor(market)
         share = _repair(market, exposure_of(market, attention), reached)
         attention = (1 - share) * attention + share * anchor
     exposure = exposure_of(market, attention)
@@ -112,7 +99,7 @@ def dual_gradient(market: Market, start: Prices, tol: Array, max_iterations: Arr
     value = market.creator_value
     floors = isinstance(value, Floors)
     if floors:
-        anchor, reached = floors_anchor(market)
+        anchor, reached = _anchor(market)
         anchored = welfare_of(market, anchor)
         anchor_value = anchored.satisfaction + anchored.variety + anchored.platform
 
@@ -136,8 +123,9 @@ def dual_gradient(market: Market, start: Prices, tol: Array, max_iterations: Arr
         # Items at rest don't move with a small change of price, though a cube's inverse curvature at 0 is infinite.
         active = response.attention > 0
         moving = jax.vmap(market.regularizer.inverse_curvature)(jnp.where(active, response.attention, 1))
-        moving = jnp.where(active, moving, 0)
-        speed = market.creators.exposure(jnp.sum(moving, axis=0)) / market.temperature
+        moving = jnp.where(active, moving, 0) * (1 if market.impact is None else market.impact**2)
+        moved = over_items(moving, market.candidates, market.creators.num_items)
+        speed = market.creators.exposure(moved) / market.temperature
         curvature = speed + value.curvature(ahead)
         rose = dual > state.dual + 1e-6 * jnp.abs(state.dual)
         damping = jnp.clip(jnp.where(rose, 2 * state.damping, 0.95 * state.damping), 0.5, 1e4)
@@ -185,9 +173,10 @@ def frank_wolfe(market: Market, start: Prices, tol: Array, max_iterations: Array
     def slope(attention: Array, direction: Array, share: Array) -> Array:
         """Welfare's derivative along the segment; items that don't move (excluded ones) have no part in it."""
         point = attention + share * direction
-        earned = market.creators.on_items(supporting(point) + market.platform_rates)
+        earned = on_entries(market.creators.on_items(supporting(point) + market.platform_rates), market.candidates)
+        earned = earned if market.impact is None else market.impact * earned
         cost = market.temperature * jax.vmap(market.regularizer.derivative)(point)
-        return jnp.sum(jnp.where(direction != 0, direction * (market.scores + earned[None, :] - cost), 0))
+        return jnp.sum(jnp.where(direction != 0, direction * (market.scores + earned - cost), 0))
 
     def step(state: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
         attention, _, count = state

@@ -2,43 +2,35 @@
 
 Users are visited in tiles small enough for a core's cache. What a sweep returns are sums over users (exposure,
 Hessians, certificates), added up with compensation (Kahan 1965), so that the sums of a float32 solve are good to
-rounding of their largest term.
-
-At prices p item i is worth z_ui = s_ui + r_ui (M (p + pi))_i to user u. Users respond by entropy at a temperature of
-their own, T_u: a_u = R_u softmax(z_u / T_u), with one more option worth 0 where budgets are upper bounds.
+rounding of their largest term. Where users are spread over devices each sweeps its own, and the sums are added up.
 """
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax.scipy.special import xlogy
+from jax.sharding import PartitionSpec
 from jaxtyping import Array, Float
 
+from attnjax.allocation.entries import on_entries, over_creators, over_items
+from attnjax.allocation.guarantees import Box, Floors, SoftBox
 from attnjax.allocation.market import Market
+from attnjax.allocation.regularizers import Entropy, SquaredNorm
+from attnjax.allocation.user_sides import Users, behind, respond, taste
 
 TILE_BYTES = 1 << 20
 """About so many bytes of scores make a tile."""
 
+SAMPLED, SAMPLED_SHARP = 20, 0.1
+"""Users per creator that a Newton step's matrix is taken from: this many, or this over the relative smoothing."""
+
+DENSE = 3000
+"""With no more creators than this the derivative of exposure in prices is held as a matrix."""
+
 PerUser = Float[Array, " u"]
 PerItem = Float[Array, " n"]
-
-
-class Users(NamedTuple):
-    """The part of a market that belongs to some users: a tile.
-
-    Attributes:
-        scores: (b, n).
-        impact: (b, n) or None.
-        budgets: (b,), 0 for rows that another tile counts.
-        temperature: (b,), at which they respond.
-    """
-
-    scores: Float[Array, "b n"]
-    impact: Float[Array, "b n"] | None
-    budgets: Float[Array, " b"]
-    temperature: Float[Array, " b"]
 
 
 class Linearisation(NamedTuple):
@@ -47,7 +39,7 @@ class Linearisation(NamedTuple):
     Attributes:
         items: (n,), attention to each item, times impact, summed over users.
         exposure: (c,).
-        hessian: (c, c), the derivative of the exposure in the prices, positive semidefinite.
+        hessian: (c, c), the derivative of the exposure in the prices, positive semidefinite; or a diagonal (c,).
     """
 
     items: PerItem
@@ -56,13 +48,15 @@ class Linearisation(NamedTuple):
 
 
 class Feasible(NamedTuple):
-    """A linear map that makes attention feasible: a' = (1 - share)(a * keep + unspent * fill) + share * R * anchor.
+    """A map that makes attention feasible: a' = (1 - share)(a * keep + unspent * fill) + share * anchor_u.
+
+    The anchor is the response of users who value all they may see alike, but for a bonus: inside the constraints.
 
     Attributes:
         keep: (n,), what part of its attention each item keeps.
         fill: (n,), where attention goes that was taken away; sums to 1, or is 0 where it may stay unspent.
         share: scalar in [0, 1].
-        anchor: (n,), a point strictly inside the constraints, per unit of budget.
+        anchor: (n,), the anchor's bonus; -inf for items without part in it.
     """
 
     keep: PerItem
@@ -86,102 +80,185 @@ class Regret(NamedTuple):
 
 
 def worth(users: Users, bonus: PerItem) -> Float[Array, "b n"]:
-    """z: what a unit of attention to each item is worth to each user, with a bonus (n,) per unit of exposure."""
-    return users.scores + (bonus[None, :] if users.impact is None else users.impact * bonus[None, :])
+    """z: what a unit of attention to each entry is worth to each user, with a bonus (n,) per unit of exposure."""
+    bonus = on_entries(bonus, users.candidates)
+    return users.scores + (bonus if users.impact is None else users.impact * bonus)
 
 
-def respond(users: Users, z: Float[Array, "b n"], at_most: bool) -> Float[Array, "b n"]:
-    """Entropic best responses at the users' temperatures."""
-    scaled = z / users.temperature[:, None]
-    top = jnp.max(scaled, axis=1, keepdims=True)
-    top = jnp.maximum(top, 0 if at_most else jnp.finfo(z.dtype).min)
-    grown = jnp.exp(scaled - top)
-    total = jnp.sum(grown, axis=1, keepdims=True) + (jnp.exp(-top) if at_most else 0)
-    return grown * (users.budgets[:, None] / jnp.maximum(total, jnp.finfo(z.dtype).tiny))
+def linearise(market: Market, bonus: PerItem, temperature: PerUser, stride: Any = 1) -> Linearisation:
+    """Exposure and its derivative in the prices: one pass, one matrix product per tile.
+
+    Where creators are too many for a matrix (see `is_dense`) `hessian` is its diagonal (c,), without what users shift
+    between items; `moved_by` then gives its products. With a stride above 1 the matrix, which costs more than all
+    else, is estimated from every so many tiles of users: still positive semidefinite, and good for a Newton step.
+    """
+    return _linearise(market, temperature, lambda users: worth(users, bonus), stride)
 
 
-def linearise(market: Market, bonus: PerItem, temperature: PerUser) -> Linearisation:
-    """Exposure and its derivative in the prices: one pass, one matrix product per tile."""
-    creators = market.creators
+def is_dense(market: Market) -> bool:
+    """Whether the derivative of exposure in prices is held as a matrix."""
+    return market.creators.num_creators <= DENSE
 
-    def body(users: Users) -> tuple[Array, Array, Array]:
-        attention = respond(users, worth(users, bonus), market.at_most)
-        moved = attention if users.impact is None else attention * users.impact
-        square = moved if users.impact is None else moved * users.impact
-        # Attention moves by a_ui / T_u in its own score, less its share of what all the others lose.
-        spread = jnp.where(users.budgets > 0, users.budgets, 1) * users.temperature
-        flow = creators.rows(moved) * jnp.where(users.budgets > 0, jax.lax.rsqrt(spread), 0)[:, None]
-        return jnp.sum(moved, axis=0), jnp.sum(square / users.temperature[:, None], axis=0), flow.T @ flow
 
-    items, squares, outer = _sum_over_tiles(market, temperature, body)
-    return Linearisation(items, creators.exposure(items), creators.quadratic(squares) - outer)
+def sample_stride(market: Market, smoothing: Array) -> Array:
+    """Of how many tiles of users one says enough about the derivative of exposure, at a relative smoothing.
+
+    The sharper users choose, the fewer are in doubt between two items, and only these move.
+    """
+    positions = 1 if market.position_bias is None else market.position_bias.size
+    wanted = market.creators.num_creators / positions * jnp.maximum(SAMPLED, SAMPLED_SHARP / smoothing)
+    share = market.scores.shape[0] / (1 if market.mesh is None else market.mesh.size) / wanted
+    return jnp.clip(share.astype(jnp.int32), 1, max(_tiles(market) // 4, 1))
+
+
+def _linearise(
+    market: Market, temperature: PerUser, worth_of: Callable[[Users], Array], stride: Any = 1
+) -> Linearisation:
+    creators, dense = market.creators, is_dense(market)
+
+    def body(users: Users) -> tuple[Array, tuple[Users, Array, Array]]:
+        moved, own, shared = respond(market, users, worth_of(users))
+        if users.impact is not None:
+            moved, own = moved * users.impact, own * users.impact**2
+            shared = shared * users.impact[:, None, :]
+        return _over_items(market, users, moved), (users, own, shared)
+
+    def matrix(users: Users, own: Array, shared: Array) -> tuple[Array, Array]:
+        rank = shared.shape[1]
+        candidates = None if users.candidates is None else jnp.repeat(users.candidates, rank, axis=0)
+        if not dense:
+            return _over_items(market, users, own), jnp.zeros((), own.dtype)
+        flow = over_creators(shared.reshape(-1, shared.shape[2]), candidates, creators)
+        return _over_items(market, users, own), flow.T @ flow
+
+    items, (squares, outer) = _sum_over_tiles(market, temperature, body, matrix, stride)
+    hessian = creators.quadratic(squares) - outer if dense else creators.diagonal(squares)
+    return Linearisation(items, creators.exposure(items), hessian)
+
+
+def moved_by(market: Market, bonus: PerItem, temperature: PerUser, change: PerItem) -> PerItem:
+    """How the items' exposure (n,) moves with a change (n,) of their bonus: the Hessian's product, matrix-free."""
+
+    def body(users: Users) -> Array:
+        response = respond(market, users, worth(users, bonus))
+        impact = 1 if users.impact is None else users.impact
+        felt = on_entries(change, users.candidates) * impact
+        together = jnp.einsum("bkn,bn->bk", response.shared, jnp.broadcast_to(felt, users.scores.shape))
+        attention = response.own * felt - jnp.einsum("bkn,bk->bn", response.shared, together)
+        return _over_items(market, users, attention * impact)
+
+    return _sum_over_tiles(market, temperature, body)
 
 
 def regret(market: Market, bonus: PerItem, temperature: PerUser, feasible: Feasible) -> Regret:
-    """How far attention, made feasible, is from the users' best at the prices; no term is larger than what it sums."""
-    preference = market.temperature
-    safe = jnp.where(preference > 0, preference, 1)
+    """How far attention, made feasible, is from the users' best at the prices."""
 
     def body(users: Users) -> tuple[Array, Array, Array]:
         z = worth(users, bonus)
-        attention = make_feasible(feasible, respond(users, z, market.at_most), users.budgets, market.at_most)
+        attention = make_feasible(market, feasible, users, respond(market, users, z).attention)
         moved = attention if users.impact is None else attention * users.impact
-        best = jnp.max(z, axis=1)
-        best = jnp.maximum(best, 0 if market.at_most else jnp.finfo(z.dtype).min)
-        budgets = jnp.where(users.budgets > 0, users.budgets, 1)
-        behind = jnp.sum(jnp.where(attention > 0, best[:, None] - z, 0) * attention, axis=1)
-        behind = behind + best * (users.budgets - jnp.sum(attention, axis=1))
-        # A preference for variety: T R log sum exp(z / T), less what the attention's entropy is worth.
-        soft = safe * jax.nn.logsumexp((z - best[:, None]) / safe, axis=1)
-        information = jnp.sum(xlogy(attention, attention / budgets[:, None]), axis=1)
-        variety = jnp.where(users.budgets > 0, users.budgets * soft + safe * information, 0)
-        behind = behind + jnp.where(preference > 0, variety, 0)
-        own = jnp.where(attention > 0, users.scores, 0) * attention - preference * xlogy(attention, attention)
-        return jnp.sum(behind), jnp.sum(moved, axis=0), jnp.sum(own)
+        gained = jnp.sum(behind(market, users, z, attention))
+        return gained, _over_items(market, users, moved), jnp.sum(taste(market, users, attention))
 
     return Regret(*_sum_over_tiles(market, temperature, body))
 
 
-def make_feasible(feasible: Feasible, attention: Array, budgets: Array, at_most: bool) -> Array:
-    """Applies the map to attention (b, n) of users with budgets (b,)."""
-    kept = attention * feasible.keep[None, :]
-    if not at_most:
-        unspent = jnp.maximum(budgets - jnp.sum(kept, axis=1), 0)
-        kept = kept + unspent[:, None] * feasible.fill[None, :]
-    return (1 - feasible.share) * kept + feasible.share * budgets[:, None] * feasible.anchor[None, :]
+def anchor_items(market: Market, anchor: PerItem) -> PerItem:
+    """The items' attention (n,), summed over users, at an anchor's bonus."""
+
+    def body(users: Users) -> Array:
+        return _over_items(market, users, _anchor(market, users, anchor))
+
+    return _sum_over_tiles(market, jnp.ones_like(market.budgets), body)
+
+
+def anchor_linearised(market: Market, anchor: PerItem) -> Linearisation:
+    """The same with its derivative in prices, exposure counted without impact."""
+    plain = dataclasses.replace(_plain(market), impact=None)
+    return _linearise(plain, jnp.ones_like(market.budgets), lambda users: _flat_worth(users, anchor))
+
+
+def _flat_worth(users: Users, anchor: PerItem) -> Float[Array, "b n"]:
+    return jnp.where(users.scores > -jnp.inf, on_entries(anchor, users.candidates), -jnp.inf)
+
+
+def _anchor(market: Market, users: Users, anchor: PerItem) -> Float[Array, "b n"]:
+    """What users do who value all they may see alike, but for the anchor's bonus, at temperature 1."""
+    users = users._replace(temperature=jnp.ones_like(users.temperature))
+    return respond(_plain(market), users, _flat_worth(users, anchor)).attention
+
+
+def _plain(market: Market) -> Market:
+    """The same market of users with entropy and no preference of the market's for variety."""
+    zero = jnp.zeros_like(market.temperature)
+    return dataclasses.replace(market, regularizer=Entropy(), temperature=zero)
+
+
+def make_feasible(market: Market, feasible: Feasible, users: Users, attention: Array) -> Array:
+    """Applies the map to attention (b, n) of users."""
+    kept = attention * on_entries(feasible.keep, users.candidates)
+    if not market.at_most:
+        unspent = jnp.maximum(jnp.sum(attention, axis=1) - jnp.sum(kept, axis=1), 0)
+        kept = kept + unspent[:, None] * on_entries(feasible.fill, users.candidates)
+    if not has_bounds(market):
+        return kept
+    return (1 - feasible.share) * kept + feasible.share * _anchor(market, users, feasible.anchor)
 
 
 def attention_at(market: Market, bonus: PerItem, temperature: PerUser, feasible: Feasible) -> Float[Array, "u n"]:
     """The feasible attention of all users, (u, n): the only array of that size besides the scores."""
 
-    def one(scores: Array, impact: Array | None, budget: Array, temperature: Array) -> Array:
-        users = Users(scores[None], None if impact is None else impact[None], budget[None], temperature[None])
-        response = respond(users, worth(users, bonus), market.at_most)
-        return make_feasible(feasible, response, users.budgets, market.at_most)[0]
+    def local(users: Users, bonus: PerItem, feasible: Feasible) -> Array:
+        def one(row: Users) -> Array:
+            users = jax.tree.map(lambda x: x[None], row)
+            response = respond(market, users, worth(users, bonus)).attention
+            return make_feasible(market, feasible, users, response)[0]
 
-    rows = _tile_rows(market)
-    inputs = (market.scores, market.impact, market.budgets, temperature)
-    return jax.lax.map(lambda row: one(*row), inputs, batch_size=rows)
+        return jax.lax.map(one, users, batch_size=min(_tile_rows(market), users.budgets.size))
+
+    spread = PartitionSpec("users")
+    return _over_devices(market, local, spread)(users_of(market, temperature), bonus, feasible)
 
 
 def spread_of_worth(market: Market, bonus: PerItem) -> PerUser:
     """Each user's own scale, the best item's worth less the mean's: what temperatures are measured against."""
 
-    def one(row: tuple[Array, Array | None]) -> Array:
-        scores, impact = row
-        z = scores + (bonus if impact is None else impact * bonus)
+    def one(row: Users) -> Array:
+        users = jax.tree.map(lambda x: x[None], row)
+        z = worth(users, bonus)[0]
         seen = z > -jnp.inf
         mean = jnp.sum(jnp.where(seen, z, 0)) / jnp.maximum(jnp.sum(seen), 1)
         top = jnp.max(jnp.where(seen, z, -jnp.inf))
         if market.at_most:
             top, mean = jnp.maximum(top, 0), jnp.minimum(mean, 0)
-        return jnp.where(seen.any(), jnp.maximum(top - mean, jnp.abs(top) * 1e-3), 0)
+        spread = jnp.where(seen.any(), jnp.maximum(top - mean, jnp.abs(top) * 1e-3), 0)
+        if isinstance(market.regularizer, SquaredNorm):  # whose temperature is worth per unit of attention
+            spread = spread / jnp.where(row.budgets > 0, row.budgets, 1)
+        return spread
 
-    spread = jax.lax.map(one, (market.scores, market.impact), batch_size=_tile_rows(market))
+    def local(users: Users, bonus: PerItem) -> Array:
+        return jax.lax.map(one, users, batch_size=min(_tile_rows(market), users.budgets.size))
+
+    users = users_of(market, market.budgets)
+    spread = _over_devices(market, local, PartitionSpec("users"))(users, bonus)
     # Users to whom everything is worth nothing have no scale of their own: they take the others'.
     some = spread > 1e4 * jnp.finfo(spread.dtype).tiny
     others = jnp.sum(jnp.where(some, spread, 0)) / jnp.maximum(jnp.sum(some), 1)
     return jnp.where(some, spread, jnp.where(some.any(), others, 1))
+
+
+def has_bounds(market: Market) -> bool:
+    """Whether exposure has floors or caps."""
+    return isinstance(market.creator_value, Floors | Box | SoftBox)
+
+
+def users_of(market: Market, temperature: PerUser) -> Users:
+    """All users of a market, who respond at these temperatures."""
+    return Users(market.scores, market.impact, market.candidates, market.caps, market.budgets, temperature)
+
+
+def _over_items(market: Market, users: Users, entries: Array) -> PerItem:
+    return over_items(entries, users.candidates, market.creators.num_items)
 
 
 class _Sum(NamedTuple):
@@ -192,32 +269,86 @@ class _Sum(NamedTuple):
 
 
 def _tile_rows(market: Market) -> int:
-    users, items = market.scores.shape
-    return max(1, min(users, TILE_BYTES // (items * market.scores.dtype.itemsize)))
+    users, entries = market.scores.shape
+    positions = 1 if market.position_bias is None else market.position_bias.size
+    row = entries * positions * market.scores.dtype.itemsize
+    if market.candidates is not None:
+        row = max(row, market.creators.num_creators * positions * market.scores.dtype.itemsize // 4)
+    return max(1, min(users, TILE_BYTES // row))
 
 
-def _sum_over_tiles(market: Market, temperature: PerUser, body: Callable[[Users], Any]) -> Any:
-    """Adds up `body` over tiles of users; the last tile overlaps the one before, and counts its rows once."""
-    users = market.scores.shape[0]
-    rows = _tile_rows(market)
+def _tiles(market: Market) -> int:
+    """How many tiles each device's users make."""
+    local = market.scores.shape[0] // (1 if market.mesh is None else market.mesh.size)
+    return -(-local // min(_tile_rows(market), max(local, 1)))
+
+
+def _over_devices(market: Market, local: Callable, out: Any) -> Callable:
+    """Runs `local(users, *shared)` on each device's own users; `out` says how what it returns is laid out."""
+    if market.mesh is None:
+        return local
+
+    def spread(users: Users, *shared: Any) -> Any:
+        layouts = (PartitionSpec("users"), *[PartitionSpec()] * len(shared))
+        run = jax.shard_map(local, mesh=market.mesh, in_specs=layouts, out_specs=out, check_vma=False)
+        return run(users, *shared)
+
+    return spread
+
+
+def _sum_over_tiles(
+    market: Market, temperature: PerUser, body: Callable, plain: Callable | None = None, stride: Any = 1
+) -> Any:
+    """Adds up `body(users)` over all users, tile by tile and over devices, with compensation.
+
+    With `plain`, body returns what to add up and what to pass on, and `plain(*passed on)` is added up without
+    compensation, from every `stride`-th tile, and scaled up to all: for large sums that need not be exact.
+    """
+
+    def local(users: Users, stride: Array) -> Any:
+        sums = _sum_tiles(users, _tile_rows(market), body, plain, stride)
+        return sums if market.mesh is None else jax.lax.psum(sums, "users")
+
+    every = jnp.asarray(stride, jnp.int32)
+    sums, more = _over_devices(market, local, PartitionSpec())(users_of(market, temperature), every)
+    if plain is None:
+        return sums
+    tiles = _tiles(market)
+    share = (-(-tiles // every)).astype(market.scores.dtype) / tiles
+    return sums, jax.tree.map(lambda x: x / share, more)
+
+
+def _sum_tiles(everyone: Users, rows: int, body: Callable, plain: Callable | None, stride: Array) -> Any:
+    """Adds up over tiles of users; the last tile overlaps the one before, and counts its rows once."""
+    count = everyone.budgets.size
+    rows = min(rows, count)
 
     def tile(k: Array) -> Users:
-        start = jnp.minimum(k * rows, users - rows)
-
-        def take(array: Array) -> Array:
-            return jax.lax.dynamic_slice_in_dim(array, start, rows)
-
+        start = jnp.minimum(k * rows, count - rows)
+        users = jax.tree.map(lambda array: jax.lax.dynamic_slice_in_dim(array, start, rows), everyone)
         fresh = start + jnp.arange(rows) >= k * rows
-        impact = None if market.impact is None else take(market.impact)
-        return Users(take(market.scores), impact, jnp.where(fresh, take(market.budgets), 0), take(temperature))
+        return users._replace(budgets=jnp.where(fresh, users.budgets, 0))
 
-    def add(k: Array, sums: Any) -> Any:
-        return jax.tree.map(_kahan, sums, body(tile(k)), is_leaf=lambda x: isinstance(x, _Sum))
+    def found(k: Array) -> tuple[Any, tuple]:
+        return (body(tile(k)), ()) if plain is None else body(tile(k))
 
-    shapes = jax.eval_shape(lambda: body(tile(jnp.asarray(0))))
-    zeros = jax.tree.map(lambda x: _Sum(jnp.zeros(x.shape, x.dtype), jnp.zeros(x.shape, x.dtype)), shapes)
-    sums = jax.lax.fori_loop(0, -(-users // rows), add, zeros)
-    return jax.tree.map(lambda s: s.total, sums, is_leaf=lambda x: isinstance(x, _Sum))
+    def add(k: Array, state: tuple[Any, Any]) -> tuple[Any, Any]:
+        sums, more = state
+        part, passed = found(k)
+        sums = jax.tree.map(_kahan, sums, part, is_leaf=lambda x: isinstance(x, _Sum))
+        if plain is not None:
+            more = jax.lax.cond(
+                k % stride == 0, lambda more: jax.tree.map(jnp.add, more, plain(*passed)), lambda more: more, more
+            )
+        return sums, more
+
+    first, passed = jax.eval_shape(lambda: found(jnp.asarray(0)))
+    zeros = jax.tree.map(lambda x: _Sum(jnp.zeros(x.shape, x.dtype), jnp.zeros(x.shape, x.dtype)), first)
+    more = None
+    if plain is not None:
+        more = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), jax.eval_shape(plain, *passed))
+    sums, more = jax.lax.fori_loop(0, -(-count // rows), add, (zeros, more))
+    return jax.tree.map(lambda s: s.total, sums, is_leaf=lambda x: isinstance(x, _Sum)), more
 
 
 def _kahan(so_far: _Sum, part: Array) -> _Sum:

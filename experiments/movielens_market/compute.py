@@ -106,7 +106,10 @@ def _one_seed(
     markets = _markets(config, scores, directors, income)
     solutions = {name: solve(market, config.tol) for name, market in markets.items()}
     plain = markets["user_optimal"]
-    attention = {"uniform": uniform_attention(plain)} | {name: s.attention for name, s in solutions.items()}
+    attention = {"uniform": uniform_attention(plain)}
+    for name, solution in solutions.items():
+        assert solution.attention is not None
+        attention[name] = solution.attention
     test = _test_pairs(data, parts, films)
     measured = {name: _measure(plain, a, income, test) for name, a in attention.items()}
     exposure = {name: np.asarray(exposure_of(plain, a), np.float64) for name, a in attention.items()}
