@@ -22,6 +22,7 @@ from attnjax.allocation.regularizers import (
     SquaredNorm,
     Tsallis,
 )
+from attnjax.allocation.sharding import local_rows, shard
 from attnjax.allocation.shortfall import Shortfall, smallest_shortfall
 from attnjax.allocation.slates import Slates, decode_slates
 from attnjax.allocation.solution import Rule, Solution, attention_for, stream_attention
@@ -60,8 +61,10 @@ __all__ = [
     "decode_slates",
     "exposure_of",
     "hindsight_bound",
+    "local_rows",
     "restore_state",
     "save_state",
+    "shard",
     "smallest_shortfall",
     "solve",
     "stream_attention",

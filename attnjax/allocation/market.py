@@ -43,6 +43,9 @@ from attnjax.pytrees import register
 Attention = Float[Array, "u n"]
 Prices = Float[Array, " c"]
 
+PER_USER = ("scores", "budgets", "impact", "candidates", "caps")
+"""The fields of a market that have a row per user."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Market:

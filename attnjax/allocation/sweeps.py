@@ -2,7 +2,8 @@
 
 Users are visited in tiles small enough for a core's cache. What a sweep returns are sums over users (exposure,
 Hessians, certificates), added up with compensation (Kahan 1965), so that the sums of a float32 solve are good to
-rounding of their largest term. Where users are spread over devices each sweeps its own, and the sums are added up.
+rounding of their largest term. Where users are spread over devices each sweeps its own, and the sums are added up:
+what a sweep does is therefore a function of the device's part of the market and of what all share.
 """
 
 import dataclasses
@@ -16,7 +17,7 @@ from jaxtyping import Array, Float
 
 from attnjax.allocation.entries import on_entries, over_creators, over_items
 from attnjax.allocation.guarantees import Box, Floors, SoftBox
-from attnjax.allocation.market import Market
+from attnjax.allocation.market import PER_USER, Market
 from attnjax.allocation.regularizers import Entropy, SquaredNorm
 from attnjax.allocation.user_sides import Users, behind, respond, taste
 
@@ -92,7 +93,7 @@ def linearise(market: Market, bonus: PerItem, temperature: PerUser, stride: Any 
     between items; `moved_by` then gives its products. With a stride above 1 the matrix, which costs more than all
     else, is estimated from every so many tiles of users: still positive semidefinite, and good for a Newton step.
     """
-    return _linearise(market, temperature, lambda users: worth(users, bonus), stride)
+    return _linearise(market, bonus, temperature, worth, stride)
 
 
 def is_dense(market: Market) -> bool:
@@ -112,26 +113,29 @@ def sample_stride(market: Market, smoothing: Array) -> Array:
 
 
 def _linearise(
-    market: Market, temperature: PerUser, worth_of: Callable[[Users], Array], stride: Any = 1
+    market: Market, bonus: PerItem, temperature: PerUser, worth_of: Callable[[Users, PerItem], Array], stride: Any = 1
 ) -> Linearisation:
     creators, dense = market.creators, is_dense(market)
 
-    def body(users: Users) -> tuple[Array, tuple[Users, Array, Array]]:
-        moved, own, shared = respond(market, users, worth_of(users))
-        if users.impact is not None:
-            moved, own = moved * users.impact, own * users.impact**2
-            shared = shared * users.impact[:, None, :]
-        return _over_items(market, users, moved), (users, own, shared)
+    def bodies(market: Market, bonus: PerItem) -> tuple[Callable, Callable]:
+        def body(users: Users) -> tuple[Array, tuple[Users, Array, Array]]:
+            moved, own, shared = respond(market, users, worth_of(users, bonus))
+            if users.impact is not None:
+                moved, own = moved * users.impact, own * users.impact**2
+                shared = shared * users.impact[:, None, :]
+            return _over_items(market, users, moved), (users, own, shared)
 
-    def matrix(users: Users, own: Array, shared: Array) -> tuple[Array, Array]:
-        rank = shared.shape[1]
-        candidates = None if users.candidates is None else jnp.repeat(users.candidates, rank, axis=0)
-        if not dense:
-            return _over_items(market, users, own), jnp.zeros((), own.dtype)
-        flow = over_creators(shared.reshape(-1, shared.shape[2]), candidates, creators)
-        return _over_items(market, users, own), flow.T @ flow
+        def matrix(users: Users, own: Array, shared: Array) -> tuple[Array, Array]:
+            rank = shared.shape[1]
+            candidates = None if users.candidates is None else jnp.repeat(users.candidates, rank, axis=0)
+            if not dense:
+                return _over_items(market, users, own), jnp.zeros((), own.dtype)
+            flow = over_creators(shared.reshape(-1, shared.shape[2]), candidates, market.creators)
+            return _over_items(market, users, own), flow.T @ flow
 
-    items, (squares, outer) = _sum_over_tiles(market, temperature, body, matrix, stride)
+        return body, matrix
+
+    items, (squares, outer) = _sum_over_tiles(market, temperature, bodies, bonus, stride=stride)
     hessian = creators.quadratic(squares) - outer if dense else creators.diagonal(squares)
     return Linearisation(items, creators.exposure(items), hessian)
 
@@ -139,43 +143,49 @@ def _linearise(
 def moved_by(market: Market, bonus: PerItem, temperature: PerUser, change: PerItem) -> PerItem:
     """How the items' exposure (n,) moves with a change (n,) of their bonus: the Hessian's product, matrix-free."""
 
-    def body(users: Users) -> Array:
-        response = respond(market, users, worth(users, bonus))
-        impact = 1 if users.impact is None else users.impact
-        felt = on_entries(change, users.candidates) * impact
-        together = jnp.einsum("bkn,bn->bk", response.shared, jnp.broadcast_to(felt, users.scores.shape))
-        attention = response.own * felt - jnp.einsum("bkn,bk->bn", response.shared, together)
-        return _over_items(market, users, attention * impact)
+    def bodies(market: Market, bonus: PerItem, change: PerItem) -> tuple[Callable, None]:
+        def body(users: Users) -> Array:
+            response = respond(market, users, worth(users, bonus))
+            impact = 1 if users.impact is None else users.impact
+            felt = on_entries(change, users.candidates) * impact
+            together = jnp.einsum("bkn,bn->bk", response.shared, jnp.broadcast_to(felt, users.scores.shape))
+            attention = response.own * felt - jnp.einsum("bkn,bk->bn", response.shared, together)
+            return _over_items(market, users, attention * impact)
 
-    return _sum_over_tiles(market, temperature, body)
+        return body, None
+
+    return _sum_over_tiles(market, temperature, bodies, bonus, change)
 
 
 def regret(market: Market, bonus: PerItem, temperature: PerUser, feasible: Feasible) -> Regret:
     """How far attention, made feasible, is from the users' best at the prices."""
 
-    def body(users: Users) -> tuple[Array, Array, Array]:
-        z = worth(users, bonus)
-        attention = make_feasible(market, feasible, users, respond(market, users, z).attention)
-        moved = attention if users.impact is None else attention * users.impact
-        gained = jnp.sum(behind(market, users, z, attention))
-        return gained, _over_items(market, users, moved), jnp.sum(taste(market, users, attention))
+    def bodies(market: Market, bonus: PerItem, feasible: Feasible) -> tuple[Callable, None]:
+        def body(users: Users) -> tuple[Array, Array, Array]:
+            z = worth(users, bonus)
+            attention = make_feasible(market, feasible, users, respond(market, users, z).attention)
+            moved = attention if users.impact is None else attention * users.impact
+            gained = jnp.sum(behind(market, users, z, attention))
+            return gained, _over_items(market, users, moved), jnp.sum(taste(market, users, attention))
 
-    return Regret(*_sum_over_tiles(market, temperature, body))
+        return body, None
+
+    return Regret(*_sum_over_tiles(market, temperature, bodies, bonus, feasible))
 
 
 def anchor_items(market: Market, anchor: PerItem) -> PerItem:
     """The items' attention (n,), summed over users, at an anchor's bonus."""
 
-    def body(users: Users) -> Array:
-        return _over_items(market, users, _anchor(market, users, anchor))
+    def bodies(market: Market, anchor: PerItem) -> tuple[Callable, None]:
+        return lambda users: _over_items(market, users, _anchor(market, users, anchor)), None
 
-    return _sum_over_tiles(market, jnp.ones_like(market.budgets), body)
+    return _sum_over_tiles(market, jnp.ones_like(market.budgets), bodies, anchor)
 
 
 def anchor_linearised(market: Market, anchor: PerItem) -> Linearisation:
     """The same with its derivative in prices, exposure counted without impact."""
     plain = dataclasses.replace(_plain(market), impact=None)
-    return _linearise(plain, jnp.ones_like(market.budgets), lambda users: _flat_worth(users, anchor))
+    return _linearise(plain, anchor, jnp.ones_like(market.budgets), _flat_worth)
 
 
 def _flat_worth(users: Users, anchor: PerItem) -> Float[Array, "b n"]:
@@ -190,7 +200,7 @@ def _anchor(market: Market, users: Users, anchor: PerItem) -> Float[Array, "b n"
 
 def _plain(market: Market) -> Market:
     """The same market of users with entropy and no preference of the market's for variety."""
-    zero = jnp.zeros_like(market.temperature)
+    zero = jnp.zeros((), market.temperature.dtype)
     return dataclasses.replace(market, regularizer=Entropy(), temperature=zero)
 
 
@@ -208,39 +218,36 @@ def make_feasible(market: Market, feasible: Feasible, users: Users, attention: A
 def attention_at(market: Market, bonus: PerItem, temperature: PerUser, feasible: Feasible) -> Float[Array, "u n"]:
     """The feasible attention of all users, (u, n): the only array of that size besides the scores."""
 
-    def local(users: Users, bonus: PerItem, feasible: Feasible) -> Array:
+    def local(market: Market, temperature: PerUser, bonus: PerItem, feasible: Feasible) -> Array:
         def one(row: Users) -> Array:
             users = jax.tree.map(lambda x: x[None], row)
             response = respond(market, users, worth(users, bonus)).attention
             return make_feasible(market, feasible, users, response)[0]
 
-        return jax.lax.map(one, users, batch_size=min(_tile_rows(market), users.budgets.size))
+        return _over_rows(market, temperature, one)
 
-    spread = PartitionSpec("users")
-    return _over_devices(market, local, spread)(users_of(market, temperature), bonus, feasible)
+    return _over_devices(market, local, PartitionSpec("users"))(market, temperature, bonus, feasible)
 
 
 def spread_of_worth(market: Market, bonus: PerItem) -> PerUser:
     """Each user's own scale, the best item's worth less the mean's: what temperatures are measured against."""
 
-    def one(row: Users) -> Array:
-        users = jax.tree.map(lambda x: x[None], row)
-        z = worth(users, bonus)[0]
-        seen = z > -jnp.inf
-        mean = jnp.sum(jnp.where(seen, z, 0)) / jnp.maximum(jnp.sum(seen), 1)
-        top = jnp.max(jnp.where(seen, z, -jnp.inf))
-        if market.at_most:
-            top, mean = jnp.maximum(top, 0), jnp.minimum(mean, 0)
-        spread = jnp.where(seen.any(), jnp.maximum(top - mean, jnp.abs(top) * 1e-3), 0)
-        if isinstance(market.regularizer, SquaredNorm):  # whose temperature is worth per unit of attention
-            spread = spread / jnp.where(row.budgets > 0, row.budgets, 1)
-        return spread
+    def local(market: Market, temperature: PerUser, bonus: PerItem) -> Array:
+        def one(row: Users) -> Array:
+            z = worth(jax.tree.map(lambda x: x[None], row), bonus)[0]
+            seen = z > -jnp.inf
+            mean = jnp.sum(jnp.where(seen, z, 0)) / jnp.maximum(jnp.sum(seen), 1)
+            top = jnp.max(jnp.where(seen, z, -jnp.inf))
+            if market.at_most:
+                top, mean = jnp.maximum(top, 0), jnp.minimum(mean, 0)
+            spread = jnp.where(seen.any(), jnp.maximum(top - mean, jnp.abs(top) * 1e-3), 0)
+            if isinstance(market.regularizer, SquaredNorm):  # whose temperature is worth per unit of attention
+                spread = spread / jnp.where(row.budgets > 0, row.budgets, 1)
+            return spread
 
-    def local(users: Users, bonus: PerItem) -> Array:
-        return jax.lax.map(one, users, batch_size=min(_tile_rows(market), users.budgets.size))
+        return _over_rows(market, temperature, one)
 
-    users = users_of(market, market.budgets)
-    spread = _over_devices(market, local, PartitionSpec("users"))(users, bonus)
+    spread = _over_devices(market, local, PartitionSpec("users"))(market, market.budgets, bonus)
     # Users to whom everything is worth nothing have no scale of their own: they take the others'.
     some = spread > 1e4 * jnp.finfo(spread.dtype).tiny
     others = jnp.sum(jnp.where(some, spread, 0)) / jnp.maximum(jnp.sum(some), 1)
@@ -283,35 +290,47 @@ def _tiles(market: Market) -> int:
     return -(-local // min(_tile_rows(market), max(local, 1)))
 
 
+def _over_rows(market: Market, temperature: PerUser, one: Callable[[Users], Array]) -> Array:
+    """`one` for every user, a tile at a time."""
+    users = users_of(market, temperature)
+    return jax.lax.map(one, users, batch_size=_tile_rows(market))
+
+
 def _over_devices(market: Market, local: Callable, out: Any) -> Callable:
-    """Runs `local(users, *shared)` on each device's own users; `out` says how what it returns is laid out."""
+    """`local(market, temperature, *shared)` on each device with its own users; `out` is the layout of the results."""
     if market.mesh is None:
         return local
+    everywhere, spread = PartitionSpec(), PartitionSpec("users")
+    layout = jax.tree.map(lambda _: everywhere, market)
+    parts = {name: spread for name in PER_USER if getattr(market, name) is not None}
+    layout = dataclasses.replace(layout, **parts)
 
-    def spread(users: Users, *shared: Any) -> Any:
-        layouts = (PartitionSpec("users"), *[PartitionSpec()] * len(shared))
-        run = jax.shard_map(local, mesh=market.mesh, in_specs=layouts, out_specs=out, check_vma=False)
-        return run(users, *shared)
+    def run(market: Market, temperature: PerUser, *shared: Any) -> Any:
+        layouts = (layout, spread, *[everywhere] * len(shared))
+        return jax.shard_map(local, mesh=market.mesh, in_specs=layouts, out_specs=out, check_vma=False)(
+            market, temperature, *shared
+        )
 
-    return spread
+    return run
 
 
 def _sum_over_tiles(
-    market: Market, temperature: PerUser, body: Callable, plain: Callable | None = None, stride: Any = 1
+    market: Market, temperature: PerUser, bodies: Callable[..., tuple], *shared: Any, stride: Any = 1
 ) -> Any:
-    """Adds up `body(users)` over all users, tile by tile and over devices, with compensation.
+    """Adds up over all users, tile by tile and over devices, what `body, plain = bodies(market, *shared)` give.
 
-    With `plain`, body returns what to add up and what to pass on, and `plain(*passed on)` is added up without
-    compensation, from every `stride`-th tile, and scaled up to all: for large sums that need not be exact.
+    `body(users)` is added up with compensation. With `plain` not None, body returns what to add up and what to pass on,
+    and `plain(*passed on)` is added up without compensation, from every `stride`-th tile, and scaled up to all: for
+    large sums that need not be exact.
     """
 
-    def local(users: Users, stride: Array) -> Any:
-        sums = _sum_tiles(users, _tile_rows(market), body, plain, stride)
+    def local(market: Market, temperature: PerUser, stride: Array, *shared: Any) -> Any:
+        sums = _sum_tiles(users_of(market, temperature), _tile_rows(market), *bodies(market, *shared), stride)
         return sums if market.mesh is None else jax.lax.psum(sums, "users")
 
     every = jnp.asarray(stride, jnp.int32)
-    sums, more = _over_devices(market, local, PartitionSpec())(users_of(market, temperature), every)
-    if plain is None:
+    sums, more = _over_devices(market, local, PartitionSpec())(market, temperature, every, *shared)
+    if more is None:
         return sums
     tiles = _tiles(market)
     share = (-(-tiles // every)).astype(market.scores.dtype) / tiles
