@@ -18,6 +18,7 @@ the permutohedron of v: {a : its k largest entries sum to at most v_1 + ... + v_
 """
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -200,6 +201,15 @@ class Market:
 
 
 register(Market, static=("at_most", "mesh"))
+
+
+def map_parts(market: Market, on_rows: Callable[[Any], Any], on_rest: Callable[[Any], Any]) -> Any:
+    """The market with one function applied to the arrays that have a row per user, another to all others."""
+
+    def apply(path: tuple, leaf: Any) -> Any:
+        return on_rows(leaf) if path[0].name in PER_USER else on_rest(leaf)
+
+    return jax.tree_util.tree_map_with_path(apply, market)
 
 
 class Response(NamedTuple):

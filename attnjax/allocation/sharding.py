@@ -20,7 +20,7 @@ import numpy as np
 from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from attnjax.allocation.market import PER_USER, Market
+from attnjax.allocation.market import Market, map_parts
 from attnjax.errors import fail
 
 AXIS = "users"
@@ -78,11 +78,7 @@ def shard(market: Market, devices: Sequence[Any] | None = None) -> Market:
         local = np.concatenate([local, np.zeros((rows - local.shape[0], *local.shape[1:]), local.dtype)])
         return jax.make_array_from_process_local_data(spread, local, (rows * processes, *local.shape[1:]))
 
-    parts = {name: getattr(market, name) for name in PER_USER if getattr(market, name) is not None}
-    alike = dataclasses.replace(market, **dict.fromkeys(parts))
-    return dataclasses.replace(
-        jax.tree.map(place, alike), **{name: place_rows(leaf) for name, leaf in parts.items()}, mesh=mesh
-    )
+    return dataclasses.replace(map_parts(market, place_rows, place), mesh=mesh)
 
 
 def local_rows(array: jax.Array, users: int) -> np.ndarray:

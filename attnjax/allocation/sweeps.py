@@ -17,7 +17,7 @@ from jaxtyping import Array, Float
 
 from attnjax.allocation.entries import on_entries, over_creators, over_items
 from attnjax.allocation.guarantees import Box, Floors, SoftBox
-from attnjax.allocation.market import PER_USER, Market
+from attnjax.allocation.market import Market, map_parts
 from attnjax.allocation.regularizers import Entropy, SquaredNorm
 from attnjax.allocation.user_sides import Users, behind, respond, taste
 
@@ -301,9 +301,7 @@ def _over_devices(market: Market, local: Callable, out: Any) -> Callable:
     if market.mesh is None:
         return local
     everywhere, spread = PartitionSpec(), PartitionSpec("users")
-    layout = jax.tree.map(lambda _: everywhere, market)
-    parts = {name: spread for name in PER_USER if getattr(market, name) is not None}
-    layout = dataclasses.replace(layout, **parts)
+    layout = map_parts(market, lambda _: spread, lambda _: everywhere)
 
     def run(market: Market, temperature: PerUser, *shared: Any) -> Any:
         layouts = (layout, spread, *[everywhere] * len(shared))
@@ -325,7 +323,8 @@ def _sum_over_tiles(
     """
 
     def local(market: Market, temperature: PerUser, stride: Array, *shared: Any) -> Any:
-        sums = _sum_tiles(users_of(market, temperature), _tile_rows(market), *bodies(market, *shared), stride)
+        body, plain = bodies(market, *shared)
+        sums = _sum_tiles(users_of(market, temperature), _tile_rows(market), body, plain, stride)
         return sums if market.mesh is None else jax.lax.psum(sums, "users")
 
     every = jnp.asarray(stride, jnp.int32)
