@@ -34,6 +34,7 @@ class Bounds(NamedTuple):
         alike: whether all users may have any item, as much as they like.
         anchor: (n,), the anchor's bonus, see `attnjax.allocation.sweeps.Feasible`.
         reached: (c,), the anchor's exposure.
+        reachable: whether that lies in the box, or as good as.
     """
 
     floors: Exposure
@@ -43,6 +44,7 @@ class Bounds(NamedTuple):
     alike: Bool[Array, ""]
     anchor: Float[Array, " n"]
     reached: Exposure
+    reachable: Bool[Array, ""]
 
 
 def bounds_of(market: Market) -> Bounds:
@@ -67,7 +69,7 @@ def bounds_of(market: Market) -> Bounds:
         reached = jnp.zeros_like(floors)
         if isinstance(value, MaxMin):
             reached = creators.exposure(anchor_items(market, anchor))
-        return Bounds(floors, caps, uncapped, tight, alike, anchor, reached)
+        return Bounds(floors, caps, uncapped, tight, alike, anchor, reached, jnp.ones((), bool))
     anchor = spread_evenly(market, floors, caps, total)
     reached = creators.exposure(anchor_items(market, anchor))
     even = total / creators.num_creators
@@ -83,7 +85,9 @@ def bounds_of(market: Market) -> Bounds:
 
     enough = alike | tight | (room(reached) > ROOM * even)
     anchor, reached = jax.lax.cond(enough, lambda: (anchor, reached), thorough)
-    return Bounds(floors, caps, uncapped, tight, alike, anchor, reached)
+    slack = 1e-4 * jnp.clip(caps, 1e-3 * even, even)
+    reachable = ((reached >= floors - slack) & (reached <= caps + slack)).all() & (alike | ~tight)
+    return Bounds(floors, caps, uncapped, tight, alike, anchor, reached, reachable)
 
 
 def _alike(market: Market) -> Bool[Array, ""]:
@@ -92,11 +96,17 @@ def _alike(market: Market) -> Bool[Array, ""]:
     return ((market.scores > -jnp.inf) | (market.budgets == 0)[:, None]).all()
 
 
+def no_map(market: Market, bounds: Bounds) -> Feasible:
+    """The map that changes nothing."""
+    items = jnp.zeros_like(bounds.anchor)
+    return Feasible(items + 1, items, jnp.zeros((), items.dtype), bounds.anchor)
+
+
 def feasible_map(market: Market, bounds: Bounds, items: Array, exposure: Exposure) -> Feasible:
     """The map that brings attention with these item sums (n,) and this exposure (c,) into the box."""
-    creators, (floors, caps, _, tight, alike, anchor, reached) = market.creators, bounds
+    creators, (floors, caps, _, tight, alike, anchor, reached, _) = market.creators, bounds
     if not has_bounds(market):
-        return Feasible(jnp.ones_like(items), jnp.zeros_like(items), jnp.zeros((), items.dtype), anchor)
+        return no_map(market, bounds)
     tiny = jnp.finfo(exposure.dtype).tiny
     factor = jnp.minimum(1, caps / jnp.maximum(exposure, tiny))
     least = jax.ops.segment_min(factor[creators.creator], creators.item, creators.num_items)

@@ -26,11 +26,12 @@ from jaxtyping import Array, Float
 from attnjax.allocation.creator_sides import Side, Smoothing, side_of
 from attnjax.allocation.creator_values import Linear
 from attnjax.allocation.entries import over_items
-from attnjax.allocation.feasibility import bounds_of, feasible_map, is_feasible
+from attnjax.allocation.feasibility import bounds_of, feasible_map, is_feasible, no_map
 from attnjax.allocation.market import Market
 from attnjax.allocation.newton_steps import System
 from attnjax.allocation.solution import Rule
 from attnjax.allocation.sweeps import (
+    Feasible,
     Linearisation,
     attention_at,
     linearise,
@@ -83,12 +84,7 @@ class _Certificate(NamedTuple):
     scale: Scalar
     exposure: Prices
     satisfaction: Scalar
-
-    @classmethod
-    def none(cls, size: int, dtype: Any) -> "_Certificate":
-        """Not taken."""
-        zero = jnp.zeros((), dtype)
-        return cls(zero + jnp.inf, zero + 1, jnp.zeros(size, dtype), zero)
+    map_to: Feasible
 
 
 class _Best(NamedTuple):
@@ -147,6 +143,9 @@ def newton(
     side = side_of(market, bounds)
     size, dtype = start.size, market.scores.dtype
 
+    # Where not even an anchor reaches floors and caps nothing will: one pass, to say so.
+    limit = jnp.where(bounds.reachable, jnp.maximum(max_iterations, 1), 1)
+
     def bonus(y: Prices) -> Array:
         return market.creators.on_items(side.prices(y) + market.platform_rates)
 
@@ -167,7 +166,7 @@ def newton(
         size = jnp.abs(found.satisfaction) + side.size(prices, exposure)
         size = size + jnp.sum(jnp.abs(market.platform_rates) * exposure)
         size = jnp.maximum(size, market.temperature * jnp.sum(market.attention_budgets))
-        return _Certificate(jnp.where(sound, gap, jnp.inf), size, exposure, found.satisfaction)
+        return _Certificate(jnp.where(sound, gap, jnp.inf), size, exposure, found.satisfaction, map_to)
 
     def step(state: _State) -> _State:
         y = side.project(state.base + state.length * state.direction)
@@ -180,11 +179,10 @@ def newton(
         solved = (state.steps >= 1) & (
             side.violation(y, gradient) < jnp.clip(state.eps, 64 * jnp.finfo(dtype).eps, SOLVED)
         )
-        leave = accepted & (solved | (state.steps >= STEPS))
-        found = jax.lax.cond(
-            leave, lambda: certify(y, state.eps, state.spread, at), lambda: _Certificate.none(size, dtype)
-        )
-        better = found.gap < state.best.found.gap
+        last = state.iterations + 1 >= limit
+        leave = (accepted & (solved | (state.steps >= STEPS))) | last
+        found = jax.lax.cond(leave, lambda: certify(y, state.eps, state.spread, at), lambda: state.best.found)
+        better = leave & ((found.gap < state.best.found.gap) | (last & ~jnp.isfinite(state.best.found.gap)))
         best = jax.tree.map(
             lambda new, old: jnp.where(better, new, old), _Best(y, state.eps, state.spread, found), state.best
         )
@@ -222,32 +220,26 @@ def newton(
     y = side.project(side.coordinate(start))
     zero, count = jnp.zeros((), dtype), jnp.zeros((), max_iterations.dtype)
     spread = spread_of_worth(market, bonus(y))
-    best = _Best(y, zero + first, spread, _Certificate.none(size, dtype))
+    nothing = jnp.zeros(size, dtype)
+    untaken = _Certificate(zero + jnp.inf, zero + 1, nothing, zero, no_map(market, bounds))
+    best = _Best(y, zero + first, spread, untaken)
     no = jnp.zeros((), bool)
     state = _State(
         y, jnp.zeros(size, dtype), zero, zero + 1, zero + first, spread, count, count, y, count, best, no, no
     )
-    state = jax.lax.while_loop(lambda s: ~s.done & ~s.failed & (s.iterations < max_iterations - 1), step, state)
-    # Given up before any certificate: take one where the search stands.
-    best = state.best
-    last = _Best(state.base, state.eps, state.spread, best.found)
-    best = jax.tree.map(lambda new, old: jnp.where(jnp.isfinite(best.found.gap), old, new), last, best)
-    temperature = temperatures(best.eps, best.spread)
-    at = linearise(market, bonus(best.y), temperature)
-    map_to = feasible_map(market, bounds, at.items, at.exposure)
-    found = jax.lax.cond(
-        jnp.isfinite(best.found.gap), lambda: best.found, lambda: certify(best.y, best.eps, best.spread, at)
-    )
+    state = jax.lax.while_loop(lambda s: ~s.done & ~s.failed & (s.iterations < limit), step, state)
+    y, eps, spread, found = state.best
+    bonus_there, temperature = bonus(y), temperatures(eps, spread)
     return Found(
-        attention_at(market, bonus(best.y), temperature, map_to) if materialise else None,
+        attention_at(market, bonus_there, temperature, found.map_to) if materialise else None,
         found.exposure,
         found.satisfaction,
-        side.prices(best.y),
-        smoothing_at(best.eps, best.spread),
-        Rule(bonus(best.y), temperature, map_to),
+        side.prices(y),
+        smoothing_at(eps, spread),
+        Rule(bonus_there, temperature, found.map_to),
         found.gap,
         found.scale,
-        state.iterations + 1,
+        state.iterations,
     )
 
 

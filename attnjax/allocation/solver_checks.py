@@ -96,26 +96,27 @@ def _check_bounds(market: Market) -> None:
         )
     if isinstance(market.creator_value, SoftBox) and not bool((market.creator_value.penalty > 0).all()):
         fail("solve", expected="penalties above 0", got="one of 0 or less", advice="Leave such floors out.")
+
+
+def check_reach(market: Market) -> None:
+    """Refuses floors and caps that can't be met: asked once no certificate was found, because it costs a solve."""
     bounds = _bounds_of(market)
-    slack = 1e-4 * jnp.maximum(bounds.caps, jnp.mean(bounds.caps))
-    slack = jnp.minimum(slack, 1e-2 * jnp.mean(bounds.reached))
-    outside = (bounds.reached < bounds.floors - slack) | (bounds.reached > caps + slack)
+    if bool(bounds.reachable):
+        return
     if bool(bounds.tight) and not bool(bounds.alike):
         fail(
             "solve",
             expected="caps with some room, where not every user may have any item without limit",
-            got=f"caps that sum to {float(caps.sum()):g}, all the attention there is",
+            got=f"caps that sum to {float(bounds.caps.sum()):g}, all the attention there is",
             advice="Raise the caps by a thousandth: no allocation can be shown to meet them exactly.",
         )
-    if bool(outside.any()):
-        missed = smallest_shortfall(market)
-        fail(
-            "solve",
-            expected="floors and caps that the budgets can meet",
-            got=missed.message(market),
-            advice="Lower these floors or raise these caps, or admit these creators' items to more users; SoftBox "
-            "takes floors that may be missed.",
-        )
+    fail(
+        "solve",
+        expected="floors and caps that the budgets can meet",
+        got=smallest_shortfall(market).message(market),
+        advice="Lower these floors or raise these caps, or admit these creators' items to more users; SoftBox takes "
+        "floors that may be missed.",
+    )
 
 
 def _check_fair(market: Market) -> None:

@@ -14,12 +14,17 @@ from attnjax.allocation.newton import FIRST, newton
 from attnjax.allocation.proportional_response import proportional_response
 from attnjax.allocation.reference_solvers import dual_gradient, frank_wolfe
 from attnjax.allocation.solution import Solution
-from attnjax.allocation.solver_checks import check_market, check_method, check_start
+from attnjax.allocation.solver_checks import check_market, check_method, check_reach, check_start
 from attnjax.allocation.sweeps import has_bounds
 from attnjax.errors import fail
 
 Prices = Float[Array, " c"]
-METHODS = ("newton", "dual_gradient", "frank_wolfe", "proportional_response")
+REFERENCES = {
+    "dual_gradient": dual_gradient,
+    "frank_wolfe": frank_wolfe,
+    "proportional_response": proportional_response,
+}
+METHODS = ("newton", *REFERENCES)
 WARM = 0.03
 """The first smoothing from a warm start."""
 
@@ -101,9 +106,11 @@ def solve(
         check_start(market, start)
     limits = (jnp.asarray(tol, dtype), jnp.asarray(max_iterations))
     if method == "newton":
-        return _newton(market, start, *limits, jnp.asarray(first, dtype), materialise)
-    by = {"dual_gradient": dual_gradient, "frank_wolfe": frank_wolfe, "proportional_response": proportional_response}
-    found = by[method](market, start, *limits)
+        found = _newton(market, start, *limits, jnp.asarray(first, dtype), materialise)
+    else:
+        found = REFERENCES[method](market, start, *limits)
+    if known and has_bounds(market) and not bool(jnp.isfinite(found.gap)):
+        check_reach(market)
     return found if materialise else found._replace(attention=None)
 
 
