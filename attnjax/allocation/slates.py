@@ -129,10 +129,10 @@ def respond_by_slates(
     seen = (worth > -jnp.inf)[:, None, :]
     chances = chances * lower[:, :, None] + jnp.where(seen, 1 - chances, 0) * higher[:, :, None]
     steps = steps_of(position_bias)
-    attention = budgets[:, None] * jnp.einsum("bkn,k->bn", chances, steps)
+    attention = budgets[:, None] * jnp.sum(chances * steps[None, :, None], axis=1)
     slope = jnp.maximum(chances * (1 - chances), 0) / temperature[:, None, None]
     weight = budgets[:, None] * steps[None, :]
-    own = jnp.einsum("bkn,bk->bn", slope, weight)
+    own = jnp.sum(slope * weight[:, :, None], axis=1)
     total = jnp.maximum(jnp.sum(slope, axis=2), jnp.finfo(worth.dtype).tiny)
     return SlateResponse(attention, own, slope * jnp.sqrt(weight / total)[:, :, None])
 
