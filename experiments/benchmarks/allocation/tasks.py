@@ -288,7 +288,7 @@ PAPER = (
         items=64,
         tolerance=1e-6,
         peers=("numpy-bisection", "numpy-bisection-full"),
-        targets=(Target("ratio", 30, "numpy-bisection"),),
+        targets=(Target("ratio", 30, "numpy-bisection-full"),),
     ),
     Task(
         name="sparse",

@@ -123,11 +123,19 @@ def copy_bandwidth(threads: int) -> float:
     return sum(2 * source.nbytes for source, _ in parts) / best
 
 
+CACHED = 4096
+"""Users per block of the cube: faster than all at once by about a third, whose bisection waits for memory."""
+
+
 def _cube(problem: Problem) -> Prepared:
-    """One budget per user, all users at once, by the operator."""
+    """One budget per user by the operator, in blocks of users that fit a core's cache."""
     scores, budgets = jnp.asarray(problem.scores, jnp.float32), jnp.asarray(problem.budgets, jnp.float32)
     regularizer = Power(3)
-    operator = jax.jit(jax.vmap(lambda row, budget: allocate(row, budget, regularizer=regularizer).weights))
+
+    def one(user: tuple[jax.Array, jax.Array]) -> jax.Array:
+        return allocate(*user, regularizer=regularizer).weights
+
+    operator = jax.jit(lambda scores, budgets: jax.lax.map(one, (scores, budgets), batch_size=CACHED))
 
     def run() -> jax.Array:
         return jax.block_until_ready(operator(scores, budgets))
