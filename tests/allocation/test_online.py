@@ -292,7 +292,7 @@ def test_jit_and_eager_agree(x64):
 
 
 def test_new_values_compile_nothing():
-    from attnjax.allocation.online import _arrive
+    from attnjax.allocation.online.market import _arrive
 
     market = online("caps", 100)
     state, _ = market.arrive(market.init(), users(3))

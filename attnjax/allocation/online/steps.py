@@ -12,7 +12,7 @@ from jaxtyping import Array, Bool, Float, Int
 from attnjax.allocation.creator_values import CreatorValue, Nash
 from attnjax.allocation.creators import Creators
 from attnjax.allocation.guarantees import Box
-from attnjax.allocation.online_state import Sums
+from attnjax.allocation.online.state import Sums
 from attnjax.allocation.regularizers import Entropy
 
 Prices = Float[Array, " c"]

@@ -27,8 +27,8 @@ from jaxtyping import Array, Float
 from attnjax.allocation.creator_values import CreatorValue
 from attnjax.allocation.guarantees import Box, Floors
 from attnjax.allocation.market import Market, Welfare
-from attnjax.allocation.online_state import State
-from attnjax.allocation.online_steps import respond, satisfaction, variety, worth
+from attnjax.allocation.online.state import State
+from attnjax.allocation.online.steps import respond, satisfaction, variety, worth
 from attnjax.allocation.regularizers import Entropy
 from attnjax.errors import fail
 

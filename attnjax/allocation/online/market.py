@@ -42,10 +42,10 @@ from attnjax.allocation.creator_values import CreatorValue, Linear, Nash
 from attnjax.allocation.creators import Creators
 from attnjax.allocation.guarantees import Box, Floors
 from attnjax.allocation.market import Market
-from attnjax.allocation.online_certificate import Certificate, certify, hindsight_bound
-from attnjax.allocation.online_checks import check_numbers, check_start, known, refuse, shaped
-from attnjax.allocation.online_state import State, Sums, add, restore_state, save_state
-from attnjax.allocation.online_steps import (
+from attnjax.allocation.online.certificate import Certificate, certify, hindsight_bound
+from attnjax.allocation.online.checks import check_numbers, check_start, known, refuse, shaped
+from attnjax.allocation.online.state import State, Sums, add, restore_state, save_state
+from attnjax.allocation.online.steps import (
     CLOSED,
     asked,
     excess,
@@ -290,7 +290,7 @@ class OnlineMarket:
         """What was reached so far, and a bound on what anyone could have reached with the same users in hindsight.
 
         The bound is sound up to rounding for any order of users and any steps, and takes no second look at users; how
-        is said at the head of `attnjax.allocation.online_certificate`. It counts creators' values over the whole
+        is said at the head of `attnjax.allocation.online.certificate`. It counts creators' values over the whole
         horizon: before its end it compares with an optimum that meets the same floors from the users so far.
         """
         return certify(self.creator_value, self.temperature, state)
