@@ -224,7 +224,7 @@ PAPER = (
         users=20_000,
         items=200,
         tolerance=1e-4,
-        peers=("highs-ipm", "pdlp", "ott-sinkhorn", "mpax"),
+        peers=("highs-ipm", "pdlp", "ott-sinkhorn"),
         targets=(Target("ratio", 150, "highs-ipm"),),
     ),
     *(
