@@ -23,20 +23,17 @@ STEPS = 40
 """Newton steps to the centre; ten times as many where only the Hessian's diagonal is known."""
 
 
-def spread_evenly(market: Market, floors: Exposure, caps: Exposure, total: Array) -> Bonus:
+def spread_evenly(market: Market, excluded: Bonus, floors: Exposure, caps: Exposure, total: Array) -> Bonus:
     """The bonus (n,) of attention between floors and caps, the same for all users: quick, and often enough.
 
-    In the middle where attention may stay unspent, else as far up as it reaches. Only items that every user with a
-    budget admits take part. Items of several creators give each what the others need as well; proportional fitting
-    (Deming and Stephan 1940) brings them into the box where it can.
+    In the middle where attention may stay unspent, else as far up as it reaches. Only items that no user excludes
+    (`excluded` of them do) take part. Items of several creators give each what the others need as well; proportional
+    fitting (Deming and Stephan 1940) brings them into the box where it can.
     """
     creators, room = market.creators, caps - floors
     tiny = jnp.finfo(room.dtype).tiny
-    if market.candidates is None:
-        admitted = ((market.scores > -jnp.inf) | (market.budgets == 0)[:, None]).all(axis=0)
-        admitted = jnp.where(admitted.any(), admitted, True).astype(room.dtype)
-    else:
-        admitted = jnp.ones(creators.num_items, room.dtype)
+    admitted = excluded == 0
+    admitted = jnp.where(admitted.any(), admitted, True).astype(room.dtype)
     left = jnp.maximum(total - jnp.sum(floors), 0)
     share = jnp.minimum(left / jnp.maximum(jnp.sum(room), tiny), 1)
     target = floors + room * (jnp.minimum(share, 0.5) if market.at_most else share)

@@ -15,7 +15,7 @@ from jaxtyping import Array, Bool, Float
 from attnjax.allocation.anchors import centre, spread_evenly
 from attnjax.allocation.creator_values import MaxMin
 from attnjax.allocation.market import Market
-from attnjax.allocation.sweeps import Feasible, anchor_items, has_bounds
+from attnjax.allocation.sweeps import Feasible, anchor_items, excluded_items, has_bounds
 
 Exposure = Float[Array, " c"]
 
@@ -63,14 +63,15 @@ def bounds_of(market: Market) -> Bounds:
     if hasattr(value, "penalty"):  # floors that may be missed ask nothing
         floors = jnp.zeros_like(floors)
     floors = jnp.where(tight, caps, floors)
-    alike = _alike(market)
+    excluded = excluded_items(market)
+    alike = _alike(market, excluded)
     if not has_bounds(market):
         anchor = jnp.zeros(creators.num_items, total.dtype)
         reached = jnp.zeros_like(floors)
         if isinstance(value, MaxMin):
             reached = creators.exposure(anchor_items(market, anchor))
         return Bounds(floors, caps, uncapped, tight, alike, anchor, reached, jnp.ones((), bool))
-    anchor = spread_evenly(market, floors, caps, total)
+    anchor = spread_evenly(market, excluded, floors, caps, total)
     reached = creators.exposure(anchor_items(market, anchor))
     even = total / creators.num_creators
 
@@ -90,10 +91,10 @@ def bounds_of(market: Market) -> Bounds:
     return Bounds(floors, caps, uncapped, tight, alike, anchor, reached, reachable)
 
 
-def _alike(market: Market) -> Bool[Array, ""]:
+def _alike(market: Market, excluded: Array) -> Bool[Array, ""]:
     if market.candidates is not None or market.caps is not None or market.position_bias is not None:
         return jnp.zeros((), bool)
-    return ((market.scores > -jnp.inf) | (market.budgets == 0)[:, None]).all()
+    return (excluded == 0).all()
 
 
 def no_map(market: Market, bounds: Bounds) -> Feasible:

@@ -66,8 +66,9 @@ def offsets_at(worth: Worth, centres: Thresholds, temperature: PerUser, counts: 
     best = jnp.max(jnp.where(seen, worth, -jnp.inf), axis=1)
     least = jnp.min(jnp.where(seen, worth, jnp.inf), axis=1)
     best, least = (jnp.where(jnp.isfinite(end), end, 0)[:, None] for end in (best, least))
+    wanted = counts[None, :]
     # With all items as good as the best the sum is too large, with all as bad as the worst too small.
-    odds = jnp.log(jnp.maximum(jnp.sum(seen, axis=1)[:, None] / counts[None, :] - 1, 1e-6))
+    odds = jnp.log(jnp.maximum(jnp.sum(seen, axis=1)[:, None] / wanted - 1, 1e-6))
     unit = temperature[:, None]
     low, high = (least - centres) / unit + odds - 1, (best - centres) / unit + odds + 1
     close = 32 * jnp.finfo(worth.dtype).eps  # what rounding leaves of a sum over items
@@ -78,10 +79,10 @@ def offsets_at(worth: Worth, centres: Thresholds, temperature: PerUser, counts: 
         total = jnp.sum(chances, axis=2)
         slope = jnp.sum(chances * (1 - chances), axis=2)
         tiny = jnp.finfo(total.dtype).tiny
-        low, high = jnp.where(total > counts, t, low), jnp.where(total > counts, high, t)
-        moved = t + jnp.log(jnp.maximum(total, tiny) / counts[None, :]) * total / jnp.maximum(slope, tiny)
+        low, high = jnp.where(total > wanted, t, low), jnp.where(total > wanted, high, t)
+        moved = t + jnp.log(jnp.maximum(total, tiny) / wanted) * total / jnp.maximum(slope, tiny)
         moved = jnp.where((moved >= low) & (moved <= high), moved, (low + high) / 2)
-        settled = (jnp.abs(total / counts[None, :] - 1) <= close) | (high - low <= close * jnp.maximum(jnp.abs(t), 1))
+        settled = (jnp.abs(total / wanted - 1) <= close) | (high - low <= close * jnp.maximum(jnp.abs(t), 1))
         return jnp.where(settled, t, moved), low, high, settled.all(), rounds + 1
 
     state = (jnp.clip(jnp.zeros_like(centres), low, high), low, high, jnp.zeros((), bool), jnp.zeros((), jnp.int32))
@@ -124,8 +125,8 @@ def respond_by_slates(
     chances = _chances(worth, centres, offsets_at(worth, centres, temperature, counts), temperature)
     # What is left of the thresholds' equations: lower all chances, or raise all towards 1, to sum to the counts.
     total, room = jnp.sum(chances, axis=2), jnp.sum(jnp.where(worth > -jnp.inf, 1, 0), axis=1)[:, None]
-    lower = jnp.minimum(counts / jnp.maximum(total, jnp.finfo(total.dtype).tiny), 1)
-    higher = jnp.maximum(counts - total, 0) / jnp.maximum(room - total, jnp.finfo(total.dtype).tiny)
+    lower = jnp.minimum(counts[None, :] / jnp.maximum(total, jnp.finfo(total.dtype).tiny), 1)
+    higher = jnp.maximum(counts[None, :] - total, 0) / jnp.maximum(room - total, jnp.finfo(total.dtype).tiny)
     seen = (worth > -jnp.inf)[:, None, :]
     chances = chances * lower[:, :, None] + jnp.where(seen, 1 - chances, 0) * higher[:, :, None]
     steps = steps_of(position_bias)

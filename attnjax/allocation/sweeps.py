@@ -173,6 +173,19 @@ def regret(market: Market, bonus: PerItem, temperature: PerUser, feasible: Feasi
     return Regret(*_sum_over_tiles(market, temperature, bodies, bonus, feasible))
 
 
+def excluded_items(market: Market) -> PerItem:
+    """How many users with a budget may not see each item (n,); with candidates, through an entry of theirs."""
+
+    def bodies(market: Market) -> tuple[Callable, None]:
+        def body(users: Users) -> Array:
+            excluded = (users.scores == -jnp.inf) & (users.budgets > 0)[:, None]
+            return _over_items(market, users, excluded.astype(users.scores.dtype))
+
+        return body, None
+
+    return _sum_over_tiles(market, jnp.ones_like(market.budgets), bodies)
+
+
 def anchor_items(market: Market, anchor: PerItem) -> PerItem:
     """The items' attention (n,), summed over users, at an anchor's bonus."""
 
@@ -219,12 +232,10 @@ def attention_at(market: Market, bonus: PerItem, temperature: PerUser, feasible:
     """The feasible attention of all users, (u, n): the only array of that size besides the scores."""
 
     def local(market: Market, temperature: PerUser, bonus: PerItem, feasible: Feasible) -> Array:
-        def one(row: Users) -> Array:
-            users = jax.tree.map(lambda x: x[None], row)
-            response = respond(market, users, worth(users, bonus)).attention
-            return make_feasible(market, feasible, users, response)[0]
+        def rows(users: Users) -> Array:
+            return make_feasible(market, feasible, users, respond(market, users, worth(users, bonus)).attention)
 
-        return _over_rows(market, temperature, one)
+        return _over_rows(market, temperature, rows)
 
     return _over_devices(market, local, PartitionSpec("users"))(market, temperature, bonus, feasible)
 
@@ -233,19 +244,19 @@ def spread_of_worth(market: Market, bonus: PerItem) -> PerUser:
     """Each user's own scale, the best item's worth less the mean's: what temperatures are measured against."""
 
     def local(market: Market, temperature: PerUser, bonus: PerItem) -> Array:
-        def one(row: Users) -> Array:
-            z = worth(jax.tree.map(lambda x: x[None], row), bonus)[0]
+        def rows(users: Users) -> Array:
+            z = worth(users, bonus)
             seen = z > -jnp.inf
-            mean = jnp.sum(jnp.where(seen, z, 0)) / jnp.maximum(jnp.sum(seen), 1)
-            top = jnp.max(jnp.where(seen, z, -jnp.inf))
+            mean = jnp.sum(jnp.where(seen, z, 0), axis=1) / jnp.maximum(jnp.sum(seen, axis=1), 1)
+            top = jnp.max(jnp.where(seen, z, -jnp.inf), axis=1)
             if market.at_most:
                 top, mean = jnp.maximum(top, 0), jnp.minimum(mean, 0)
-            spread = jnp.where(seen.any(), jnp.maximum(top - mean, jnp.abs(top) * 1e-3), 0)
+            spread = jnp.where(seen.any(axis=1), jnp.maximum(top - mean, jnp.abs(top) * 1e-3), 0)
             if isinstance(market.regularizer, SquaredNorm):  # whose temperature is worth per unit of attention
-                spread = spread / jnp.where(row.budgets > 0, row.budgets, 1)
+                spread = spread / jnp.where(users.budgets > 0, users.budgets, 1)
             return spread
 
-        return _over_rows(market, temperature, one)
+        return _over_rows(market, temperature, rows)
 
     spread = _over_devices(market, local, PartitionSpec("users"))(market, market.budgets, bonus)
     # Users to whom everything is worth nothing have no scale of their own: they take the others'.
@@ -290,10 +301,19 @@ def _tiles(market: Market) -> int:
     return -(-local // min(_tile_rows(market), max(local, 1)))
 
 
-def _over_rows(market: Market, temperature: PerUser, one: Callable[[Users], Array]) -> Array:
-    """`one` for every user, a tile at a time."""
-    users = users_of(market, temperature)
-    return jax.lax.map(one, users, batch_size=_tile_rows(market))
+def _over_rows(market: Market, temperature: PerUser, rows: Callable[[Users], Array]) -> Array:
+    """What `rows` gives for every user, a tile at a time; the last tile overlaps the one before."""
+    everyone = users_of(market, temperature)
+    count = market.budgets.size
+    size = _tile_rows(market)
+
+    def fill(k: Array, out: Array) -> Array:
+        start = jnp.minimum(k * size, count - size)
+        users = jax.tree.map(lambda x: jax.lax.dynamic_slice_in_dim(x, start, size), everyone)
+        return jax.lax.dynamic_update_slice_in_dim(out, rows(users), start, axis=0)
+
+    shape = jax.eval_shape(rows, jax.tree.map(lambda x: x[:size], everyone))
+    return jax.lax.fori_loop(0, -(-count // size), fill, jnp.zeros((count, *shape.shape[1:]), shape.dtype))
 
 
 def _over_devices(market: Market, local: Callable, out: Any) -> Callable:
