@@ -84,7 +84,7 @@ def bounds_of(market: Market) -> Bounds:
         better = room(got) > room(reached)
         return jnp.where(better, found, anchor), jnp.where(better, got, reached)
 
-    enough = alike | tight | (room(reached) > ROOM * even)
+    enough = tight | (room(reached) > ROOM * even)
     anchor, reached = jax.lax.cond(enough, lambda: (anchor, reached), thorough)
     slack = 1e-4 * jnp.clip(caps, 1e-3 * even, even)
     reachable = ((reached >= floors - slack) & (reached <= caps + slack)).all() & (alike | ~tight)

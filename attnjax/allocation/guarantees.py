@@ -96,8 +96,8 @@ class SoftBox:
 
         phi_j(e) = -penalty_j max(0, floor_j - e)   for e <= cap_j
 
-    Its price never exceeds the penalty: where a floor would cost more than that it is missed. With hard floors out
-    of reach it finds the allocation that misses least.
+    Where a creator gets anything its price is at most the penalty: a floor that would cost more than that is missed.
+    With hard floors out of reach it finds the allocation that misses least.
 
     Attributes:
         floors: (c,), at least 0, in units of exposure.

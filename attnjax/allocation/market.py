@@ -182,7 +182,7 @@ class Market:
         return cls(
             scores,
             budgets,
-            creators,
+            dataclasses.replace(creators, share=creators.share.astype(dtype)),
             creator_value,
             rates,
             temperature,

@@ -98,7 +98,8 @@ def _offsets_jvp(primals: tuple, tangents: tuple) -> tuple[Array, Array]:
     weights = chances * (1 - chances)
     away = jnp.where(weights > 0, worth[:, None, :] - centres[:, :, None], 0) / temperature[:, None, None]
     moved = d_worth[:, None, :] - d_centres[:, :, None] - away * d_temperature[:, None, None]
-    total = jnp.maximum(jnp.sum(weights, axis=2), jnp.finfo(worth.dtype).tiny)
+    # Where no item is in doubt nothing moves: a total that, times the temperature, is still a number.
+    total = jnp.maximum(jnp.sum(weights, axis=2), jnp.sqrt(jnp.finfo(worth.dtype).tiny))
     return offsets, jnp.sum(weights * moved, axis=2) / (temperature[:, None] * total)
 
 
