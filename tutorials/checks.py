@@ -16,6 +16,13 @@ CLAIM_TYPE = "application/vnd.attnjax.claim+json"
 
 HAND_SCORES = np.array([1.2, 1.0, 0.1])
 CROWD_SCORES = np.array([2.0, 1.5, 1.0, 0.5, 0.0])
+YURIS_HOURS = 0.75
+FAULTS = {
+    "negative": "An entry is negative",
+    "unspent": "A user spends more or less than the budget",
+    "floor": "A floor is not kept",
+    "price": "A price is negative, which bounds nothing under a floor",
+}
 
 
 def claim(name: str, value: Any) -> None:
@@ -53,7 +60,7 @@ class Verdict(NamedTuple):
 
 
 def hand_allocation(answer: Any) -> Verdict:
-    """Exercise 1: sparsemax of `HAND_SCORES` with a budget of 1, by hand."""
+    """Tutorial 01, exercise 1: sparsemax of `HAND_SCORES` with a budget of 1, by hand."""
     if answer is None:
         return _blank(1, "Put three numbers where None stands.")
     weights, wrong = _vector(answer, HAND_SCORES.size)
@@ -75,7 +82,7 @@ def hand_allocation(answer: Any) -> Verdict:
 
 
 def crowding_temperature(answer: Any) -> Verdict:
-    """Exercise 2: the temperature above which all of `CROWD_SCORES` get attention under the squared norm."""
+    """Tutorial 01, exercise 2: above which temperature all of `CROWD_SCORES` get attention under the squared norm."""
     from attnjax.allocation import SquaredNorm, allocate
 
     if answer is None:
@@ -97,7 +104,7 @@ def crowding_temperature(answer: Any) -> Verdict:
 
 
 def water_filling(function: Any) -> Verdict:
-    """Exercise 3: `function(worth, budget)` minimises sum(a^3 - worth * a) over a >= 0, sum(a) = budget."""
+    """Tutorial 01, exercise 3: `function(worth, budget)` minimises sum(a^3 - worth a) over a >= 0, sum(a) = budget."""
     generator = np.random.default_rng(3)
     for trial in range(40):
         worth = generator.uniform(0, 10, size=2 + trial % 6)
@@ -123,7 +130,7 @@ def water_filling(function: Any) -> Verdict:
 
 
 def upper_bound(function: Any) -> Verdict:
-    """Exercise 4: `function(scores, price, budget)` is the dual value of the softmax problem."""
+    """Tutorial 01, exercise 4: `function(scores, price, budget)` is the dual value of the softmax problem."""
     generator = np.random.default_rng(4)
     for trial in range(40):
         scores = generator.normal(size=2 + trial % 6)
@@ -156,7 +163,7 @@ def upper_bound(function: Any) -> Verdict:
 
 
 def affordable_floor(answer: Any, cost: Callable[[float], float], most: float, step: float = 0.01) -> Verdict:
-    """Exercise 5: the largest guarantee, to within `step`, whose `cost` is at most `most`."""
+    """Tutorial 01, exercise 5: the largest guarantee, to within `step`, whose `cost` is at most `most`."""
     if answer is None:
         return _blank(5, "Put a guarantee, as a share of the equal share, where None stands.")
     share, wrong = _number(answer)
@@ -167,6 +174,127 @@ def affordable_floor(answer: Any, cost: Callable[[float], float], most: float, s
     if cost(share + step) <= most:
         return _not_yet(5, f"A guarantee of {share + step:g} would still be affordable: go higher.")
     return _correct(5, f"It costs {cost(share):.4f} a user, and {step:g} more would cost too much.")
+
+
+def nash_by_hand(answer: Any) -> Verdict:
+    """Tutorial 02, exercise 1: the Nash weight and prices at which Yuri gets `YURIS_HOURS` of two hours."""
+    if answer is None:
+        return _blank(1, "Put three numbers where None stands.")
+    numbers, wrong = _vector(answer, 3)
+    if wrong:
+        return _not_yet(1, wrong)
+    weight, xenia, yuri = numbers
+    if (numbers <= 0).any():
+        return _not_yet(1, "Weights and Nash prices are above 0.")
+    if abs(xenia * (2 - YURIS_HOURS) - yuri * YURIS_HOURS) > 1e-6:
+        return _not_yet(1, "Price times exposure must be the same for both: each is w / e, with e of two hours in all.")
+    if abs(yuri * YURIS_HOURS - weight) > 1e-6:
+        return _not_yet(1, "These prices are not w / e for your weight.")
+    if abs((2 + xenia) - (1.5 + yuri)) > 1e-6:
+        return _not_yet(
+            1,
+            f"Ben gets {2 + xenia:.4g} an hour with Xenia and {1.5 + yuri:.4g} with Yuri, yet he watches both: at the "
+            "right weight he doesn't care.",
+        )
+    return _correct(1, "Prices are w / e, Ben doesn't care, and Ann stays with Xenia.")
+
+
+def value_of_time(function: Any) -> Verdict:
+    """Tutorial 02, exercise 2: `function(z, temperature, budget)` is V'(budget) for entropy."""
+    generator = np.random.default_rng(5)
+
+    def best(z: np.ndarray, temperature: float, budget: float) -> float:
+        shares = np.exp((z - z.max()) / temperature)
+        a = budget * shares / shares.sum()
+        return float(z @ a - temperature * (a * np.log(a)).sum())
+
+    for trial in range(40):
+        z = generator.normal(size=2 + trial % 6)
+        temperature, budget = (float(x) for x in generator.uniform(0.3, 3, size=2))
+        answer = function(z.copy(), temperature, budget)
+        if answer is None:
+            return _blank(2, "Let the function return the value of one more unit.")
+        value, wrong = _number(answer)
+        if wrong:
+            return _not_yet(2, wrong)
+        step = 1e-5
+        gained = (best(z, temperature, budget + step) - best(z, temperature, budget - step)) / (2 * step)
+        if abs(value - gained) <= 1e-6:
+            continue
+        if abs(value - best(z, temperature, budget) / budget) <= 1e-6:
+            return _not_yet(2, "That is V / R, what the average unit is worth. The last one is worth less.")
+        return _not_yet(
+            2,
+            f"With z = {z.round(2).tolist()}, T = {temperature:.2f} and R = {budget:.2f} a little more budget brings "
+            f"{gained:.4f} a unit, yours is {value:.4f}. Mind R log R: its derivative has two terms.",
+        )
+    return _correct(2, "It agrees with differences of V: it is the price of attention.")
+
+
+def smallest_penalty(
+    answer: Any, missing: Callable[[float], float], step: float = 0.05, slack: float = 1e-3
+) -> Verdict:
+    """Tutorial 02, exercise 3: the smallest penalty, to within `step`, at which at most `slack` is `missing`."""
+    if answer is None:
+        return _blank(3, "Put a penalty, in stars per unit of exposure, where None stands.")
+    penalty, wrong = _number(answer)
+    if wrong or penalty <= 0:
+        return _not_yet(3, wrong or "A penalty is above 0.")
+    short = missing(penalty)
+    if short > slack:
+        return _not_yet(3, f"At a penalty of {penalty:.4g} directors miss {short:.4f} of their floors: go higher.")
+    if penalty > step and missing(penalty - step) <= slack:
+        return _not_yet(3, f"A penalty of {penalty - step:.4g} would keep all floors as well: go lower.")
+    return _correct(3, "It is the price of the dearest floor: whoever pays that much keeps them all.")
+
+
+def audit(function: Any) -> Verdict:
+    """Tutorial 02, exercise 4: `function(scores, budgets, floors, attention, prices)` is the gap, or inf."""
+    generator = np.random.default_rng(6)
+    for trial in range(60):
+        users, items = 2 + trial % 4, 2 + trial % 3
+        scores = generator.normal(size=(users, items))
+        budgets = generator.uniform(0.5, 2, size=users)
+        attention = budgets[:, None] * generator.dirichlet(np.ones(items), size=users)
+        floors = attention.sum(axis=0) * generator.uniform(0, 1, size=items)
+        floors[0] = attention[:, 0].sum()  # one floor is kept just so
+        prices = generator.uniform(0, 2, size=items)
+        fault = ("", "", "negative", "unspent", "floor", "price")[trial % 6]
+        if fault == "negative":
+            attention[0, 1:] += (attention[0, 0] + 0.1) / (items - 1)
+            attention[0, 0] = -0.1
+            floors = np.minimum(floors, np.maximum(attention.sum(axis=0), 0))
+        elif fault == "unspent":
+            attention[1] *= 1.01
+        elif fault == "floor":
+            floors[0] *= 1.02
+            attention = np.eye(items)[(scores + 1e-9).argmax(axis=1)] * budgets[:, None]
+            floors[attention.sum(axis=0).argmin()] += 0.1 + attention.sum(axis=0).min()
+        elif fault == "price":
+            prices[1] = -0.5
+        given = scores, budgets, floors, attention, prices
+        answer = function(*(array.copy() for array in given))
+        if answer is None:
+            return _blank(4, "Let the function return the gap.")
+        try:
+            gap = float(answer)
+        except (TypeError, ValueError):
+            return _not_yet(4, f"Expected one number, got {answer!r:.60}.")
+        if fault:
+            if gap != np.inf:
+                return _not_yet(4, f"{FAULTS[fault]}, and you certify it with a gap of {gap:.4g}: return infinity.")
+            continue
+        if gap == np.inf:
+            return _not_yet(4, "You refuse an allocation that keeps all rules: compare to within 1e-9.")
+        bound = budgets @ (scores + prices).max(axis=1) - prices @ floors
+        true = bound - (scores * attention).sum()
+        if not abs(gap - true) <= 1e-9 * max(1, abs(true)):
+            return _not_yet(
+                4,
+                f"Your gap is {gap:.4g}, but these prices bound welfare by {bound:.4g} and the allocation is worth "
+                f"{bound - true:.4g}. Let every user take the best of score plus price; take off what floors are paid.",
+            )
+    return _correct(4, "60 markets: you certify what is proved and nothing else.")
 
 
 def _blank(exercise: int, message: str) -> Verdict:

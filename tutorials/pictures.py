@@ -306,3 +306,159 @@ def market(curves: Mapping[str, NDArray], ginis: Mapping[str, float], before: ND
         "their Gini coefficients. Right: each director's exposure under Nash welfare against users alone; those who "
         "were little seen gain.",
     )
+
+
+def duals(
+    line: NDArray,
+    curves: Mapping[float, NDArray],
+    lowest: Mapping[float, tuple[float, float]],
+    first: NDArray,
+    second: NDArray,
+    surface: NDArray,
+    best: NDArray,
+) -> None:
+    """The dual function over one price, for several floors; and over two prices, for Nash welfare."""
+    with rc_context(STYLE):
+        figure, (left, right) = _canvas(2, 4.1, [1.15, 1])
+        for (floor, curve), colour in zip(curves.items(), (BLUE, GREEN, RED), strict=True):
+            left.plot(line, curve, color=colour)
+            ends = np.array(lowest[floor])
+            bottom = np.interp(ends, line, curve)
+            left.plot(ends, bottom, "o-", color=colour, lw=5, ms=8, zorder=4)
+            told = f"floor {floor:g}:\nwelfare {bottom[0]:g}"
+            left.text(line[-1] + 0.04, curve[-1], told, color=colour, va="center")
+        left.set(xlabel="price of Yuri's exposure", ylabel="bound $D(p)$", xlim=(0, line[-1]))
+        left.set(
+            ylim=(min(c.min() for c in curves.values()) - 0.25, None), title="A floor: the lowest bound is welfare"
+        )
+        above = surface - surface.min()
+        right.contourf(first, second, above, levels=18, cmap="cividis_r")
+        right.contour(first, second, above, levels=[0.02, 0.1, 0.25, 0.5, 1], colors="white", linewidths=0.8)
+        right.plot(*best, "o", color=RED, ms=9, mec="white", zorder=4)
+        right.annotate(
+            f"({best[0]:.2f}, {best[1]:.2f})", best, xytext=(8, 8), textcoords="offset points", color=RED, weight="bold"
+        )
+        right.set(xlabel="price of Xenia", ylabel="price of Yuri", aspect="equal", title="Nash: the lighter, the lower")
+    _show(
+        figure,
+        "02-duals",
+        "Left: the bound over the price for floors of half an hour, one hour and an hour and a half: three curves of "
+        "straight pieces, lowest at the price one half, on the whole edge from one half to two, and at two. Right: the "
+        "bound over both prices for Nash welfare, a bowl with its lowest point at one quarter and three quarters.",
+    )
+
+
+def floor_costs(floors: NDArray, worth: NDArray, price: NDArray, slope: NDArray, away: NDArray) -> None:
+    """Welfare against the floor, and its slope against the price; row 0 without variety, row 1 with it."""
+    with rc_context(STYLE):
+        figure, (left, right) = _canvas(2, 3.9)
+        for row, (name, colour) in enumerate((("without variety", RED), ("with variety", BLUE))):
+            left.plot(floors, worth[row], color=colour)
+            left.text(
+                *((0.06, 0.1), (0.98, 0.62))[row],
+                name,
+                color=colour,
+                ha=("left", "right")[row],
+                transform=left.transAxes,
+            )
+            shown = away | (row == 1)
+            right.plot(floors, np.where(shown, price[row], np.nan), color=colour)
+            right.plot(floors[shown], -slope[row, shown], "x", color="#222222", ms=5, mew=1.1)
+        middle = len(floors) // 3
+        near = abs(floors - floors[middle]) < 0.42
+        left.plot(
+            floors[near],
+            worth[1, middle] - price[1, middle] * (floors[near] - floors[middle]),
+            color="#222222",
+            lw=1.3,
+            ls=(0, (4, 3)),
+        )
+        left.plot(floors[middle], worth[1, middle], "o", color="#222222", ms=6, zorder=4)
+        left.text(
+            floors[middle], worth[1, middle] + 0.12, f"slope −{price[1, middle]:.2f}", color="#222222", va="bottom"
+        )
+        left.set(xlabel="Yuri's floor, hours", ylabel="welfare, stars", title="A floor costs welfare")
+        right.text(0.04, 0.95, "lines: price of the floor", color="#222222", transform=right.transAxes, va="top")
+        right.text(
+            0.04,
+            0.86,
+            "crosses: slope of welfare, by jax.grad, negated",
+            transform=right.transAxes,
+            va="top",
+            color="#222222",
+        )
+        right.set(xlabel="Yuri's floor, hours", ylabel="stars per hour", title="The price is the slope")
+        right.set(ylim=(-0.08, 3.3))
+    _show(
+        figure,
+        "02-floor-costs",
+        "Left: welfare falls as the floor rises, along two straight lines without variety and along a smooth curve "
+        "with it; a tangent is drawn. Right: the price, a step from one half to two without variety and a rising curve "
+        "with it; crosses, the derivative of welfare with its sign changed, lie on both.",
+    )
+
+
+def certificates(values: NDArray, bounds: NDArray, best: float) -> None:
+    """What allocations are worth, and what prices bound: two histograms that touch at the optimum."""
+    with rc_context({**STYLE, "axes.spines.left": False}):
+        figure, axis = _canvas(1, 3.0)
+        width = 0.05
+        edges = best + width * np.arange(np.floor((values.min() - best) / width), (bounds.max() - best) / width + 1)
+        axis.hist(values, edges, color=BLUE, alpha=0.85)
+        axis.hist(bounds, edges, color=ORANGE, alpha=0.85)
+        axis.axvline(best, color=RED, lw=2)
+        top = 1.3 * axis.get_ylim()[1]
+        axis.set_ylim(0, top)
+        axis.text(best - 0.06, 0.97 * top, "allocations:\nwhat they are worth", color=BLUE, ha="right", va="top")
+        axis.text(best + 0.06, 0.97 * top, "prices:\nwhat they prove to be the most", color="#A66F00", va="top")
+        axis.text(best, 1.01 * top, f"optimum {best:g}", color=RED, ha="center", va="bottom")
+        axis.set(xlabel="stars", yticks=[], xlim=(edges[0], edges[-1]))
+    _show(
+        figure,
+        "02-certificates",
+        "Two histograms on one axis: values of random allocations that keep the floor, all left of the optimum, and "
+        "bounds from random prices, all right of it. They touch at the optimum.",
+    )
+
+
+def ideas_of_fair(
+    curves: Mapping[str, NDArray],
+    points: Mapping[str, tuple[float, float]],
+    costs: NDArray,
+    inequality: NDArray,
+) -> None:
+    """Lorenz curves of several ideas of fairness, and the front of Nash welfare with all of them on it or off it."""
+    with rc_context(STYLE):
+        figure, (left, right) = _canvas(2, 4.3)
+        colours = dict(zip(curves, (GREY, RED, BLUE, GREEN, PINK), strict=True))
+        left.plot([0, 1], [0, 1], color="#BBBBBB", lw=1.2)
+        for k, (name, curve) in enumerate(curves.items()):
+            left.plot(np.linspace(0, 1, len(curve)), curve, color=colours[name])
+            left.text(0.03, 0.95 - 0.075 * k, f"{name}: Gini {points[name][1]:.2f}", color=colours[name], va="top")
+        left.set(xlabel="share of directors, least exposed first", ylabel="their share of all attention")
+        left.set(xlim=(0, 1), ylim=(0, 1), title="At the same cost to users")
+        right.plot(costs, inequality, color=BLUE, lw=1.6)
+        right.plot(costs, inequality, "o", color=BLUE, ms=3.5)
+        right.text(costs[-3] + 0.005, inequality[-3], "Nash, all weights", color=BLUE, ha="left", va="bottom")
+        for name, (cost, each) in points.items():
+            right.plot(cost, each, "o", color=colours[name], ms=9, mec="white", zorder=4)
+            aside = (-9, -9) if name == "Nash" else (9, 3)
+            side = "right" if name == "Nash" else "left"
+            right.annotate(
+                name,
+                (cost, each),
+                xytext=aside,
+                textcoords="offset points",
+                color=colours[name],
+                va="center",
+                ha=side,
+            )
+        right.set(xlabel="cost to users, stars each", ylabel="Gini of exposure", title="What a sacrifice buys")
+        right.set(xlim=(-0.005, None))
+    _show(
+        figure,
+        "02-ideas-of-fair",
+        "Left: Lorenz curves of directors' exposure for users alone, linear, Nash, alpha 2 and max-min welfare, with "
+        "Gini coefficients; linear lies below users alone, the others above. Right: the Gini coefficient against the "
+        "cost to users falls along the front of Nash weights; the other ideas are points beside it.",
+    )

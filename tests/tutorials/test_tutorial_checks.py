@@ -28,12 +28,40 @@ def cost(share):
     return 0.1 * share**2  # rises with the guarantee, as the market's does; 0.05 at 0.7071
 
 
+def value_of_time(z, temperature, budget):
+    return temperature * (np.log(np.exp(z / temperature).sum()) - np.log(budget) - 1)
+
+
+def missing(penalty):
+    return max(0.0, 1.2 - penalty)  # falls to nothing at the dearest floor's price
+
+
+def gap_of(scores, budgets, floors, attention, prices):
+    return budgets @ (scores + prices).max(axis=1) - prices @ floors - (scores * attention).sum()
+
+
+def auditor(*rules, gap=gap_of):
+    """Refuses by these rules only; all of them together are right."""
+    kept = {
+        "sign": lambda s, b, f, a, p: a.min() >= -1e-9,
+        "spent": lambda s, b, f, a, p: abs(a.sum(axis=1) - b).max() <= 1e-9,
+        "floors": lambda s, b, f, a, p: (a.sum(axis=0) >= f - 1e-9).all(),
+        "prices": lambda s, b, f, a, p: p.min() >= 0,
+    }
+    return lambda *given: gap(*given) if all(kept[rule](*given) for rule in rules) else np.inf
+
+
+RULES = ("sign", "spent", "floors", "prices")
 EXERCISES = {
     "hand_allocation": (lambda c, a: c.hand_allocation(a), [0.6, 0.4, 0.0]),
     "crowding_temperature": (lambda c, a: c.crowding_temperature(a), 5.0),
     "water_filling": (lambda c, a: c.water_filling(a), water),
     "upper_bound": (lambda c, a: c.upper_bound(a), bound),
     "affordable_floor": (lambda c, a: c.affordable_floor(a, cost, most=0.05), 0.70),
+    "nash_by_hand": (lambda c, a: c.nash_by_hand(a), [15 / 16, 3 / 4, 5 / 4]),
+    "value_of_time": (lambda c, a: c.value_of_time(a), value_of_time),
+    "smallest_penalty": (lambda c, a: c.smallest_penalty(a, missing), 1.22),
+    "audit": (lambda c, a: c.audit(a), auditor(*RULES)),
 }
 
 
@@ -92,6 +120,27 @@ def test_empty_answers_are_not_attempted(checks, exercise):
         ("affordable_floor", 0.0, "go higher"),
         ("affordable_floor", 1.5, "lies from 0"),
         ("affordable_floor", "half", "Expected a number"),
+        ("nash_by_hand", [15 / 16, 15 / 4, 5 / 4], "same for both"),  # Xenia gets a quarter, as if there were one hour
+        ("nash_by_hand", [1.0, 0.75, 1.25], "not w / e"),
+        ("nash_by_hand", [0.75, 0.6, 1.0], "he doesn't care"),
+        ("nash_by_hand", [-15 / 16, -3 / 4, -5 / 4], "above 0"),
+        ("nash_by_hand", [0.75, 1.25], "Expected 3 numbers"),
+        ("value_of_time", lambda z, t, r: t * np.log(np.exp(z / t).sum()), "two terms"),
+        ("value_of_time", lambda z, t, r: value_of_time(z, t, 1.0), "two terms"),
+        ("value_of_time", lambda z, t, r: t * (np.log(np.exp(z / t).sum()) - np.log(r)), "average unit"),
+        ("value_of_time", lambda z, t, r: z, "Expected one finite number"),
+        ("smallest_penalty", 1.0, "go higher"),
+        ("smallest_penalty", 1.3, "go lower"),
+        ("smallest_penalty", -1.0, "above 0"),
+        ("smallest_penalty", "much", "Expected a number"),
+        ("audit", auditor("spent", "floors", "prices"), "is negative"),
+        ("audit", auditor("sign", "floors", "prices"), "more or less than the budget"),
+        ("audit", auditor("sign", "spent", "prices"), "A floor is not kept"),
+        ("audit", auditor("sign", "spent", "floors"), "bounds nothing under a floor"),
+        ("audit", lambda *given: np.inf, "keeps all rules"),
+        ("audit", auditor(*RULES, gap=lambda s, b, f, a, p: gap_of(s, b, 0 * f, a, p)), "what floors are paid"),
+        ("audit", auditor(*RULES, gap=lambda s, b, f, a, p: np.nan), "Your gap is nan"),
+        ("audit", lambda *given: "fine", "Expected one number"),
     ],
 )
 def test_wrong_answers_are_refused_with_a_hint(checks, exercise, answer, hint):
