@@ -161,7 +161,7 @@ def newton(
         exposure = market.creators.exposure(found.items)
         prices = side.prices(y)
         gap = jnp.maximum(found.users, 0) + side.gap(prices, exposure)
-        sound = jnp.isfinite(gap) & is_feasible(bounds, exposure)
+        sound = jnp.isfinite(gap) & is_feasible(bounds, exposure) & bounds.reachable
         # What a relative gap is relative to: the sizes of welfare's parts, and no less than T sum_u R_u.
         size = jnp.abs(found.satisfaction) + side.size(prices, exposure)
         size = size + jnp.sum(jnp.abs(market.platform_rates) * exposure)
