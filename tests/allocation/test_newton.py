@@ -1,9 +1,8 @@
-"""Newton's method on the smoothed dual: linear programmes, Fisher markets, edges, derivatives, streaming."""
+"""Newton's method on the smoothed dual: linear programmes, Fisher markets, edges, refusals, the program."""
 
 import dataclasses
 import functools
 
-import central_differences
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -14,13 +13,11 @@ from attnjax.allocation import (
     Box,
     Creators,
     Floors,
-    Linear,
     Market,
     Nash,
     Power,
     exposure_of,
     sweeps,
-    welfare_of,
 )
 from attnjax.allocation.creator_sides import side_of
 from attnjax.allocation.feasibility import bounds_of
@@ -279,7 +276,7 @@ REFUSALS = {
     "a negative floor": (lambda: solve(Market.of(_scores, ONE, Box(-1.0, 2.0))), r"got floor -1 and cap 2"),
     "floors beyond the budgets": (
         lambda: solve(Market.of(_scores, ONE, Box(2.0, 9.0))),
-        r"floors and caps that the budgets can meet, got floors missed by (0.99|1).* because of 5 creators.*floors 10 in",
+        r"floors and caps that the budgets can meet, got floors missed by (0.99|1).* because of 5 creators",
     ),
     "caps below the budgets": (
         lambda: solve(Market.of(_scores, ONE, Box(0.0, 1.0))),
@@ -314,98 +311,6 @@ def test_traced_bounds_that_cannot_be_met_are_reported():
     assert not bool(found.converged)
     assert float(found.gap) == np.inf
     assert float(found.lower) == -np.inf
-
-
-# --- derivatives ---------------------------------------------------------------------------------------------------
-
-C = 4
-SEVERAL = ([0, 1, 2, 3, 4, 5, 5], [0, 1, 2, 3, 0, 1, 2])
-VALUES = {
-    "nash": lambda: Nash(jnp.array([0.5, 1.0, 0.7, 0.3])),
-    "linear": lambda: Linear(jnp.array([0.1, 0.2, 0.3, 0.0])),
-    "floors": lambda: Floors(jnp.array([1.8, 0.5, 0.5, 1.0])),
-    "box": lambda: Box(jnp.array([1.8, 0.5, 0.5, 1.0]), jnp.array([5.0, 1.6, 2.0, 2.0])),
-}
-
-
-def smooth_market(value):
-    scores = jnp.asarray(np.random.default_rng(0).random((7, 6)))
-    creators = Creators.of(*SEVERAL, num_items=6, num_creators=C)
-    return Market.of(scores, creators, VALUES[value](), temperature=0.2)
-
-
-def directions(market):
-    """One direction of change for every kind of parameter."""
-    random = np.random.default_rng(1)
-    zero = jax.tree.map(lambda x: jnp.zeros_like(x, float) if jnp.issubdtype(x.dtype, jnp.floating) else x, market)
-
-    def draw(x):
-        return jnp.asarray(random.normal(size=x.shape))
-
-    return {
-        "scores": dataclasses.replace(zero, scores=draw(market.scores)),
-        "budgets": dataclasses.replace(zero, budgets=0.1 * draw(market.budgets)),
-        "value": dataclasses.replace(zero, creator_value=jax.tree.map(draw, market.creator_value)),
-        "temperature": dataclasses.replace(zero, temperature=jnp.ones(())),
-        "platform": dataclasses.replace(zero, platform_rates=draw(market.platform_rates)),
-    }
-
-
-def moved(market, direction, t):
-    def add(x, d):
-        return x + t * d if jnp.issubdtype(x.dtype, jnp.floating) else x
-
-    return jax.tree.map(add, market, direction)
-
-
-@pytest.mark.parametrize("value", VALUES)
-@double
-def test_derivatives_are_those_of_central_differences_and_modes_agree(value):
-    """Of attention and prices, in a random combination."""
-    market = smooth_market(value)
-    random = np.random.default_rng(2)
-    on_attention, on_prices = jnp.asarray(random.normal(size=(7, 6))), jnp.asarray(random.normal(size=C))
-
-    @jax.jit
-    def both(market):
-        found = newton(market, jnp.full(C, 0.5), jnp.asarray(1e-9), jnp.asarray(300), jnp.asarray(0.3))
-        return jnp.sum(on_attention * found.attention) + jnp.sum(on_prices * found.prices)
-
-    forward = jax.jit(lambda d, t: jax.jvp(lambda t: both(moved(market, d, t)), (t,), (jnp.ones(()),))[1])
-    reverse = jax.jit(jax.grad(lambda t, d: both(moved(market, d, t))))
-    for name, direction in directions(market).items():
-        exact = float(forward(direction, jnp.zeros(())))
-        numerical = central_differences.jacobian(lambda t, d=direction: both(moved(market, d, t[0])), np.zeros(1))
-        assert exact == pytest.approx(float(numerical[0]), rel=1e-5, abs=1e-6), name
-        assert float(reverse(jnp.zeros(()), direction)) == pytest.approx(exact, rel=1e-9, abs=1e-12), name
-
-
-@pytest.mark.parametrize("value", ["nash", "floors"])
-@double
-def test_welfares_derivative_is_the_envelope_theorems(value):
-    """In the scores it is attention; in the budgets, what the marginal user values; in weights, log exposure."""
-    market = smooth_market(value)
-
-    def welfare(market):
-        parts = welfare_of(market, solve(market, 1e-10).attention)
-        total = parts.satisfaction + parts.variety + parts.platform
-        return total + (parts.creators if value == "nash" else 0)
-
-    slope = jax.grad(welfare, allow_int=True)(market)
-    found = solve(market, 1e-10)
-    np.testing.assert_allclose(slope.scores, found.attention, atol=2e-5)
-    np.testing.assert_allclose(slope.platform_rates, found.exposure, atol=1e-4)
-    if value == "nash":
-        np.testing.assert_allclose(slope.creator_value.weights, np.log(found.exposure), atol=1e-4)
-    else:  # a floor costs its price
-        np.testing.assert_allclose(slope.creator_value.floors, -found.prices, atol=1e-4)
-
-
-@double
-def test_the_derivative_at_temperature_zero_is_finite():
-    market = market_of(*programme("met", 0))
-    slope = jax.grad(lambda s: solve(dataclasses.replace(market, scores=s), 1e-3).prices[0])(market.scores)
-    assert np.isfinite(slope).all()
 
 
 # --- the program ---------------------------------------------------------------------------------------------------
