@@ -11,7 +11,20 @@ import jax.numpy as jnp
 import numpy as np
 from scipy.special import xlogy
 
-from attnjax.allocation import Box, Entropy, Floors, Linear, Nash, Power, SeparableConvex, SquaredNorm, Tsallis
+from attnjax.allocation import (
+    AlphaFair,
+    Box,
+    Entropy,
+    Floors,
+    Linear,
+    MaxMin,
+    Nash,
+    Power,
+    SeparableConvex,
+    SoftBox,
+    SquaredNorm,
+    Tsallis,
+)
 
 
 def stiff_cost(a, stiffness):
@@ -53,7 +66,10 @@ REGULARIZERS = {
 
 @dataclasses.dataclass(frozen=True)
 class CreatorValueCase:
-    """A creator value for c creators, its phi in NumPy, and prices it admits."""
+    """A creator value for c creators, its phi in NumPy, and prices it admits.
+
+    `floors` and `caps` are those that must hold. Where the value is not `separable` its parts stand for their sum only.
+    """
 
     make: Callable[[int], object]
     phi: Callable[[np.ndarray], np.ndarray]
@@ -61,6 +77,22 @@ class CreatorValueCase:
     floors: Callable[[int], np.ndarray] = np.zeros
     caps: Callable[[int], np.ndarray] = lambda c: np.full(c, np.inf)
     parameters: int = 1
+    separable: bool = True
+
+
+def _alpha_fair(alpha: float) -> CreatorValueCase:
+    """Weights that rise and a fair share that falls from creator to creator."""
+
+    def phi(e: np.ndarray) -> np.ndarray:
+        weights, scale = np.linspace(0.5, 1.5, e.size), np.linspace(1.2, 0.4, e.size)
+        return weights * scale * ((e / scale) ** (1 - alpha) - 1) / (1 - alpha)
+
+    return CreatorValueCase(
+        lambda c: AlphaFair(jnp.linspace(0.5, 1.5, c), jnp.full(c, alpha), jnp.linspace(1.2, 0.4, c)),
+        phi,
+        lambda c: np.linspace(0.2, 3.0, c),
+        parameters=3,
+    )
 
 
 CREATOR_VALUES = {
@@ -88,15 +120,35 @@ CREATOR_VALUES = {
         caps=lambda c: np.linspace(1.2, 1.5, c),
         parameters=2,
     ),
+    "alpha_fair_0.5": _alpha_fair(0.5),
+    "alpha_fair_2": _alpha_fair(2.0),
+    "alpha_fair_5": _alpha_fair(5.0),
+    "maxmin": CreatorValueCase(
+        lambda c: MaxMin(jnp.linspace(0.5, 1.5, c)),
+        lambda e: np.full(e.size, (np.linspace(0.5, 1.5, e.size) * e).min() / e.size),
+        lambda c: np.linspace(0.5, 1.5, c) * np.linspace(1.0, 3.0, c) / np.linspace(1.0, 3.0, c).sum(),
+        separable=False,
+    ),
+    "soft_box": CreatorValueCase(  # the first floor is beyond what it is worth, the others not
+        lambda c: SoftBox(jnp.linspace(0.9, 0.2, c), jnp.linspace(1.2, 2.5, c), jnp.linspace(0.3, 3.0, c)),
+        lambda e: -np.linspace(0.3, 3.0, e.size) * np.maximum(np.linspace(0.9, 0.2, e.size) - e, 0),
+        lambda c: np.linspace(1.0, -1.0, c),
+        caps=lambda c: np.linspace(1.2, 2.5, c),
+        parameters=3,
+    ),
 }
 
 # Which creator values each method of `solve` takes.
 SOLVERS = {
-    "newton": ("nash", "linear", "floors", "box"),
-    "dual_gradient": ("nash", "linear", "floors"),
-    "frank_wolfe": ("nash", "linear"),
+    "newton": tuple(CREATOR_VALUES),
+    "dual_gradient": ("nash", "linear", "floors", "alpha_fair_0.5", "alpha_fair_2"),
+    "frank_wolfe": ("nash", "linear", "alpha_fair_0.5"),
+    "proportional_response": ("nash",),
 }
 PAIRS = [(method, value) for method, values in SOLVERS.items() for value in values]
+
+# Methods for exposure that is worth something to creators only: users without scores or preference for variety.
+FISHER = ("proportional_response",)
 
 # What else `attnjax.allocation` exports: records, protocols, functions with tests of their own.
 NO_CONTRACT = {
@@ -104,14 +156,29 @@ NO_CONTRACT = {
     "CreatorValue",
     "Creators",
     "Market",
+    "OnlineMarket",
     "Regularizer",
     "Response",
+    "Rule",
+    "Served",
+    "Shortfall",
+    "Slates",
     "Solution",
     "Welfare",
     "allocate",
+    "alpha_fair",
+    "attention_for",
     "best_response",
+    "decode_slates",
     "exposure_of",
+    "hindsight_bound",
+    "local_rows",
+    "restore_state",
+    "save_state",
+    "shard",
+    "smallest_shortfall",
     "solve",
+    "stream_attention",
     "uniform_attention",
     "welfare_of",
 }

@@ -37,13 +37,17 @@ def test_value_is_the_formula_and_concave(case):
 
 @by_case
 def test_the_conjugate_bounds_the_value_from_above_and_is_attained_by_the_demand(case):
-    """phi*(p) >= phi(e) - p e for every e, with equality at the demand."""
+    """phi*(p) >= phi(e) - p e for every e, with equality at the demand; for all creators in one if not for each."""
     value, prices = case.make(C), jnp.asarray(case.prices(C))
-    conjugate = value.conjugate(prices)
+
+    def each(parts):
+        return parts if case.separable else jnp.sum(parts)
+
+    conjugate = each(value.conjugate(prices))
     for exposure in EXPOSURES:
-        assert (conjugate >= value.value(exposure) - prices * exposure - 1e-12).all()
+        assert (conjugate >= each(value.value(exposure) - prices * exposure) - 1e-12).all()
     demand = value.demand(prices)
-    np.testing.assert_allclose(value.value(demand) - prices * demand, conjugate, atol=1e-12)
+    np.testing.assert_allclose(each(value.value(demand) - prices * demand), conjugate, atol=1e-12)
 
 
 @by_case
