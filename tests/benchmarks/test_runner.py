@@ -128,7 +128,7 @@ def test_killed_and_started_again_it_goes_on(project):
     assert (folder / "times-faster-than-each-peer.svg").is_file()
     kept = subprocess.run([*BENCH, "--keep"], cwd=project.root, capture_output=True, text=True)
     assert kept.returncode == 2
-    assert "expected every measurement of the preset" in kept.stderr
+    assert "expected every measurement of ours" in kept.stderr
 
 
 def test_a_missing_environment_is_explained(project):
