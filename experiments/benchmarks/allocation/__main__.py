@@ -56,8 +56,8 @@ def run(project: Project, preset: str, only: Sequence[str] = (), *, keep: bool =
         Where the record was written.
 
     Raises:
-        UserError: for what `runner.measure` refuses, and for `keep` with a record that lacks some of ours or whose commit
-            does not say what made it.
+        UserError: for what `runner.measure` refuses, and for `keep` with a record that lacks some of ours, or whose
+            commit does not say what made it.
     """
     known, limits = tasks(preset), runner.Limits()
     found = runner.measure(project, preset, only, limits=limits)
