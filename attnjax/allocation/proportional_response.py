@@ -46,10 +46,13 @@ def proportional_response(market: Market, start: Prices, tol: Array, max_iterati
         attention, _, count = state
         z = worth(exposure_of(market, attention))
         bids = z * attention
-        total = jnp.maximum(jnp.sum(bids, axis=1, keepdims=True), jnp.finfo(z.dtype).tiny)
-        return market.budgets[:, None] * bids / total, gap_at(attention, z), count + 1
+        total = jnp.sum(bids, axis=1, keepdims=True)
+        # Nobody bids for users without impact: their attention stays even.
+        share = jnp.where(total > 0, bids / jnp.where(total > 0, total, 1), first_share)
+        return market.budgets[:, None] * share, gap_at(attention, z), count + 1
 
     first = uniform_attention(market)
+    first_share = first / jnp.where(market.budgets > 0, market.budgets, 1)[:, None]
     inf = jnp.full((), jnp.inf, first.dtype)
     scale = jnp.sum(value.weights)  # type: ignore[attr-defined]
     attention, _, count = jax.lax.while_loop(
@@ -59,8 +62,9 @@ def proportional_response(market: Market, start: Prices, tol: Array, max_iterati
     )
     exposure = exposure_of(market, attention)
     gap = jnp.maximum(gap_at(attention, worth(exposure)), 0)
-    gap = jnp.where(jnp.isnan(gap), jnp.inf, gap)
     lower = welfare_of(market, attention).total
+    plain = ~(jnp.where(seen, market.scores, 0) != 0).any() & ~(market.platform_rates != 0).any()
+    gap = jnp.where(jnp.isnan(gap) | ~jnp.isfinite(lower) | ~plain | (market.temperature > 0), jnp.inf, gap)
     return Solution(
         attention,
         exposure,

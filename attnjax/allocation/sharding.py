@@ -43,6 +43,7 @@ def shard(market: Market, devices: Sequence[Any] | None = None) -> Market:
     Raises:
         UserError: for a market that is spread already, no devices, or processes with different numbers of them.
 
+    >>> import jax.numpy as jnp
     >>> from attnjax.allocation import Creators, Market, Nash, solve
     >>> market = Market.of(jnp.eye(2), Creators.one_per_item(2), Nash(1.0), temperature=0.0)
     >>> bool(solve(shard(market)).converged)
@@ -88,6 +89,7 @@ def local_rows(array: jax.Array, users: int) -> np.ndarray:
         array: (u, ...), e.g. `solution.attention`, of a market from `shard`.
         users: how many users this process's market had.
 
+    >>> import jax.numpy as jnp
     >>> local_rows(jnp.ones((4, 2)), 3).shape
     (3, 2)
     """

@@ -127,7 +127,7 @@ def respond_by_slates(
     # What is left of the thresholds' equations: lower all chances, or raise all towards 1, to sum to the counts.
     total, room = jnp.sum(chances, axis=2), jnp.sum(jnp.where(worth > -jnp.inf, 1, 0), axis=1)[:, None]
     lower = jnp.minimum(counts[None, :] / jnp.maximum(total, jnp.finfo(total.dtype).tiny), 1)
-    higher = jnp.maximum(counts[None, :] - total, 0) / jnp.maximum(room - total, jnp.finfo(total.dtype).tiny)
+    higher = jnp.maximum(counts[None, :] - total, 0) / jnp.where(room > total, room - total, 1)
     seen = (worth > -jnp.inf)[:, None, :]
     chances = chances * lower[:, :, None] + jnp.where(seen, 1 - chances, 0) * higher[:, :, None]
     steps = steps_of(position_bias)

@@ -74,7 +74,8 @@ def _softmax(market: Market, users: Users, z: Worth) -> UserResponse:
     Attention that may stay unspent goes to one more option worth 0, unless users value variety: then each entry gets
     exp(z / T - 1), or its share of the budget where that is less.
     """
-    scaled = z / users.temperature[:, None]
+    seen = z > -jnp.inf  # an excluded entry has no derivative in the temperature either
+    scaled = jnp.where(seen, jnp.where(seen, z, 0) / users.temperature[:, None], -jnp.inf)
     top = jnp.max(scaled, axis=1, keepdims=True)
     top = jnp.maximum(top, 0 if market.at_most else jnp.finfo(z.dtype).min)
     grown = jnp.exp(scaled - top)
@@ -173,8 +174,8 @@ def _knapsack(market: Market, users: Users, z: Worth) -> PerUser:
     last = jnp.minimum(jnp.sum(filled < users.budgets[:, None] * (1 - 1e-6), axis=1), jnp.maximum(seen - 1, 0))
     price = jnp.take_along_axis(sorted_z, last[:, None], axis=1)[:, 0]
     price = jnp.where(seen > 0, price, 0)
-    if market.at_most:
-        price = jnp.maximum(price, 0)
+    if market.at_most:  # where caps leave budget over, more of it is worth nothing
+        price = jnp.where(filled[:, -1] < users.budgets * (1 - 1e-6), 0, jnp.maximum(price, 0))
     surplus = jnp.where(caps > 0, jnp.maximum(z - price[:, None], 0), 0)
     return users.budgets * price + jnp.sum(caps * surplus, axis=1)
 

@@ -171,19 +171,6 @@ def test_the_derivative_at_temperature_zero_is_finite():
 # --- of welfare ------------------------------------------------------------------------------------------------------
 
 
-def test_welfares_derivative_is_that_of_central_differences_in_every_parameter():
-    market = random_market("alpha sparse impact", 3, 0.5)
-    welfare = jax.jit(lambda n: solve(with_parameters(market, n), 1e-13, max_iterations=60).lower)
-    numbers = parameters(market)
-    slopes = jax.jit(jax.grad(welfare))(numbers)
-    for name, direction in directions(numbers):
-        numerical = central_differences.jacobian(
-            lambda t, n=name, d=direction: welfare(moved(numbers, n, d, t[0])), np.zeros(1), step=1e-4
-        )
-        exact = float(along({name: slopes[name][None]}, name, direction)[0])
-        assert exact == pytest.approx(float(numerical[0]), rel=1e-5, abs=1e-5), name
-
-
 @pytest.mark.parametrize("value", ["nash", "box", "soft"])
 def test_welfares_derivative_is_the_envelope_theorems(value):
     """In scores attention; in rates exposure; in floors and caps their cost; in weights the logarithm of exposure."""
