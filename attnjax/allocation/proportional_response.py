@@ -70,7 +70,7 @@ def proportional_response(market: Market, start: Prices, tol: Array, max_iterati
         exposure,
         value.derivative(exposure),  # type: ignore[attr-defined]
         lower,
-        lower + gap,
+        jnp.where(jnp.isfinite(gap), lower + gap, jnp.inf),
         gap,
         count,
         gap <= tol * scale,
