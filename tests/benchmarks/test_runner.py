@@ -9,6 +9,7 @@ import time
 import pytest
 
 from attnjax.errors import UserError
+from experiments.benchmarks.allocation import runner
 from experiments.benchmarks.allocation.measurements import path_of, read_measurement
 from experiments.benchmarks.allocation.peers import OURS, SOLVERS
 from experiments.benchmarks.allocation.runner import NAME, Limits, measure, select
@@ -137,8 +138,6 @@ def test_a_missing_environment_is_explained(project):
 
 
 def test_only_ours_needs_no_environment(project, monkeypatch):
-    from experiments.benchmarks.allocation import runner
-
     monkeypatch.setattr(runner, "_measure", lambda *arguments: pytest.fail("far enough"))
     with pytest.raises(pytest.fail.Exception, match="far enough"):
         measure(project, "smoke", ["ours"], say=lambda message: None)
