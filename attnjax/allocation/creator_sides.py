@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from attnjax.allocation.creator_values import AlphaFair, Linear, MaxMin, Nash
+from attnjax.allocation.creator_values import AlphaFair, Linear, MaxMin, Nash, power_growth
 from attnjax.allocation.feasibility import Bounds
 from attnjax.allocation.guarantees import SoftBox
 from attnjax.allocation.market import Market
@@ -177,9 +177,7 @@ class _Positive(NamedTuple):
     def gap(self, prices: Prices, exposure: Prices) -> Scalar:
         spent = self._spent(jnp.log(prices))
         more = jnp.log(prices * exposure / spent)
-        away = jnp.where(self.alpha == 1, 1, 1 - self.alpha)
-        gained = jnp.where(self.alpha == 1, more, jnp.expm1(away * more) / away)
-        return jnp.sum(spent * (jnp.expm1(more) - gained))
+        return jnp.sum(spent * (jnp.expm1(more) - power_growth(more, 1 - self.alpha)))
 
     def size(self, prices: Prices, exposure: Prices) -> Scalar:
         spent = jnp.sum(self._spent(jnp.log(prices)))

@@ -5,6 +5,7 @@ conjugate max over e of phi(e) - p e, and the exposure that attains it, at a pri
 """
 
 import dataclasses
+import math
 import numbers
 from typing import Any, Protocol, runtime_checkable
 
@@ -13,6 +14,9 @@ from jaxtyping import Array, Float
 
 from attnjax.errors import fail
 from attnjax.pytrees import register
+
+_RELATIVE_GROWTH = tuple(1 / math.factorial(k) for k in range(9, 0, -1))
+"""The series of (exp(x) - 1) / x, highest power first: exact to 1e-16 below 0.05."""
 
 Exposure = Float[Array, " c"]
 Prices = Float[Array, " c"]
@@ -151,9 +155,7 @@ class AlphaFair:
 
     def value(self, exposure: Exposure) -> Exposure:
         """The formula above; -inf at no exposure where alpha is 1 or more."""
-        grown = jnp.log(exposure / self.scale)
-        away = jnp.where(self.alpha == 1, 1, 1 - self.alpha)
-        return self.weights * self.scale * jnp.where(self.alpha == 1, grown, jnp.expm1(away * grown) / away)
+        return self.weights * self.scale * power_growth(jnp.log(exposure / self.scale), 1 - self.alpha)
 
     def derivative(self, exposure: Exposure) -> Prices:
         """w (e / s)^-alpha: the price that supports an exposure."""
@@ -221,6 +223,15 @@ class MaxMin:
     def start(self, exposure: Exposure) -> Prices:
         """An equal share of the weight."""
         return self.weights / self.weights.size
+
+
+def power_growth(log_ratio: Array, power: Array) -> Array:
+    """(exp(x log_ratio) - 1) / x for a power x, elementwise; the logarithm itself at x = 0, smooth in x there too."""
+    grown = power * log_ratio
+    small = (power == 0) | (jnp.abs(grown) < 0.05)
+    near = jnp.where(small & jnp.isfinite(grown), grown, 0)
+    series = jnp.polyval(jnp.asarray(_RELATIVE_GROWTH, near.dtype), near)
+    return jnp.where(small, log_ratio * series, jnp.expm1(grown) / jnp.where(small, 1, power))
 
 
 def alpha_fair(weights: Any, alpha: float, scale: Any = 1.0) -> CreatorValue:

@@ -33,8 +33,9 @@ def steps_of(position_bias: Float[Array, " k"]) -> Float[Array, " k"]:
 
 def _chances(worth: Worth, centres: Thresholds, offsets: Thresholds, temperature: PerUser) -> Float[Array, "b k n"]:
     """sigmoid((z - t) / T) at thresholds t = centre + T offset, which single precision can't hold in one number."""
-    away = (worth[:, None, :] - centres[:, :, None]) / temperature[:, None, None]
-    return jax.nn.sigmoid(away - offsets[:, :, None])
+    seen = worth > -jnp.inf  # an excluded entry has no derivative in the temperature either
+    away = (jnp.where(seen, worth, 0)[:, None, :] - centres[:, :, None]) / temperature[:, None, None]
+    return jnp.where(seen[:, None, :], jax.nn.sigmoid(away - offsets[:, :, None]), 0)
 
 
 def centres_of(worth: Worth, places: int) -> Thresholds:
@@ -126,7 +127,7 @@ def respond_by_slates(
     chances = _chances(worth, centres, offsets_at(worth, centres, temperature, counts), temperature)
     # What is left of the thresholds' equations: lower all chances, or raise all towards 1, to sum to the counts.
     total, room = jnp.sum(chances, axis=2), jnp.sum(jnp.where(worth > -jnp.inf, 1, 0), axis=1)[:, None]
-    lower = jnp.minimum(counts[None, :] / jnp.maximum(total, jnp.finfo(total.dtype).tiny), 1)
+    lower = counts[None, :] / jnp.maximum(total, counts[None, :])
     higher = jnp.maximum(counts[None, :] - total, 0) / jnp.where(room > total, room - total, 1)
     seen = (worth > -jnp.inf)[:, None, :]
     chances = chances * lower[:, :, None] + jnp.where(seen, 1 - chances, 0) * higher[:, :, None]

@@ -79,10 +79,10 @@ def _softmax(market: Market, users: Users, z: Worth) -> UserResponse:
     top = jnp.max(scaled, axis=1, keepdims=True)
     top = jnp.maximum(top, 0 if market.at_most else jnp.finfo(z.dtype).min)
     grown = jnp.exp(scaled - top)
-    total = jnp.maximum(jnp.sum(grown, axis=1, keepdims=True), jnp.finfo(z.dtype).tiny)
+    total = jnp.sum(grown, axis=1, keepdims=True)
     budgets = users.budgets[:, None]
     binds = jnp.ones_like(total)
-    factor = budgets / total
+    factor = budgets / jnp.where(total**2 > 0, total, 1)  # whose derivative is finite too
     if market.at_most:
         free = jnp.exp(jnp.minimum(top - 1, 80))
         varied = market.temperature > 0
