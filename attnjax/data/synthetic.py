@@ -112,8 +112,7 @@ def synthetic_market(config: SyntheticConfig, key: Array) -> SyntheticMarket:
     >>> market.attention.shape, bool(jnp.allclose(market.attention.sum(axis=1), 1)), market.creators.num_creators
     ((3, 5), True, 2)
     """
-    tastes, works = (jax.random.fold_in(key, stream) for stream in (TASTES, WORKS))
-    of_users, of_items, of_ranks = (jax.random.fold_in(tastes, part) for part in range(3))
+    of_users, of_items, of_ranks = jax.random.split(jax.random.fold_in(key, TASTES), 3)
     x = jax.random.normal(of_users, (config.users, config.factors))
     y = jax.random.normal(of_items, (config.items, config.factors))
     rank = 1 + jax.random.permutation(of_ranks, config.items)
@@ -127,7 +126,7 @@ def synthetic_market(config: SyntheticConfig, key: Array) -> SyntheticMarket:
         user_factors=x,
         item_factors=y,
         rank=np.asarray(rank, np.int32),
-        creators=_works(config, works),
+        creators=_works(config, key),
         user=user,
         item=item,
         timestamp=timestamp,
@@ -165,28 +164,32 @@ def draw_log(
         User, item and timestamp of each, in the order of time.
     """
     users, items = attention.shape
-    log, times = jax.random.fold_in(key, LOG), jax.random.fold_in(key, TIMES)
-    count = np.asarray(jax.random.poisson(jax.random.fold_in(times, 0), config.interactions, (users,)))
+    clicks, moments = _generator(key, LOG), _generator(key, TIMES)
+    count = moments.poisson(config.interactions, users)
     user = np.repeat(np.arange(users), count)
     share = np.asarray(attention, np.float64)
     upto = np.cumsum(share, axis=1) / share.sum(axis=1, keepdims=True)
-    draw = np.asarray(jax.random.uniform(log, (len(user),)), np.float64)
+    draw = clicks.random(len(user))
     item = np.empty(len(user), np.int64)
     for one, begin, end in zip(range(users), np.cumsum(count) - count, np.cumsum(count), strict=True):
         item[begin:end] = np.searchsorted(upto[one], draw[begin:end], side="right")
     last = items - 1 - np.argmax(share[:, ::-1] > 0, axis=1)  # where rounding leaves the sum below 1
     item = np.minimum(item, last[user])
-    when = np.asarray(jax.random.uniform(jax.random.fold_in(times, 1), (len(user),)), np.float64)
-    timestamp = (when * config.days * 86_400).astype(np.int64)
+    timestamp = (moments.random(len(user)) * config.days * 86_400).astype(np.int64)
     order = np.lexsort((item, user, timestamp))
     return user[order].astype(np.int32), item[order].astype(np.int32), timestamp[order]
 
 
 def _works(config: SyntheticConfig, key: Array) -> Incidence:
     """Who made what: one work for everyone, the rest by Zipf's law, over items in random order."""
-    order, rest = (jax.random.fold_in(key, part) for part in range(2))
-    appeal = -config.productivity * jnp.log(jnp.arange(1.0, config.creators + 1))
-    drawn = jax.random.categorical(rest, appeal, shape=(config.items - config.creators,))
-    creator = np.concatenate([np.arange(config.creators), np.asarray(drawn)])
-    item = np.asarray(jax.random.permutation(order, config.items))
-    return make_incidence(item, creator, [f"creator {c}" for c in range(config.creators)], config.items)
+    generator = _generator(key, WORKS)
+    appeal = np.arange(1.0, config.creators + 1) ** -config.productivity
+    drawn = generator.choice(config.creators, config.items - config.creators, p=appeal / appeal.sum())
+    creator = np.concatenate([np.arange(config.creators), drawn])
+    names = [f"creator {c}" for c in range(config.creators)]
+    return make_incidence(generator.permutation(config.items), creator, names, config.items)
+
+
+def _generator(key: Array, stream: int) -> np.random.Generator:
+    """NumPy's generator of a stream: logs have no fixed shape, which JAX would compile for."""
+    return np.random.default_rng(np.asarray(jax.random.key_data(jax.random.fold_in(key, stream))))

@@ -25,6 +25,7 @@ import numpy as np
 from attnjax.atomic import only_writer
 from attnjax.errors import fail
 from attnjax.extras import need
+from attnjax.training.epochs import is_key
 
 FORMAT, VERSION = "attnjax.training", 1
 _UNFINISHED = ".orbax-checkpoint-tmp"
@@ -147,6 +148,7 @@ class Keeper:
             numbers: plain values, as JSON can say them; floats come back to the last bit.
         """
         args = need("orbax.checkpoint", "checkpoints").args
+        arrays = _plain(arrays)
         held = _leaves(arrays)
         about = {
             "format": FORMAT,
@@ -176,6 +178,7 @@ class Keeper:
         Raises:
             UserError: if it is not this run's.
         """
+        plain = _plain(like)
         for epoch in sorted(self._manager.all_steps(), reverse=True):
             where = self._folder / str(epoch)
             about = self._read(where, epoch, "about", None)
@@ -188,8 +191,8 @@ class Keeper:
                     got="a foreign one",
                     advice="Give each run a folder of its own, and start anew after a change of the format.",
                 )
-            self._check(where, about, _shapes(like))
-            held = self._read(where, epoch, "arrays", _leaves(like))
+            self._check(where, about, _shapes(plain))
+            held = self._read(where, epoch, "arrays", _leaves(plain))
             if held is None:
                 continue
             if about.pop("digest", None) != _seal(about, held):
@@ -198,11 +201,9 @@ class Keeper:
             if about["made_by"] != _made_by():
                 made = ", ".join(f"{name} {value}" for name, value in about["made_by"].items())
                 warnings.warn(f"{where} was made by {made}: the result may differ in the last bits", stacklevel=3)
-            structure = jax.tree.structure(like)
-            leaves = [
-                held.get(f"{k}", np.zeros(leaf.shape, leaf.dtype)) for k, leaf in enumerate(jax.tree.leaves(like))
-            ]
-            return Found(epoch, jax.tree.unflatten(structure, leaves), about["numbers"])
+            leaves, structure = jax.tree.flatten(plain)
+            whole = [held.get(f"{k}", np.zeros(leaf.shape, leaf.dtype)) for k, leaf in enumerate(leaves)]
+            return Found(epoch, _with_keys(jax.tree.unflatten(structure, whole), like), about["numbers"])
         return None
 
     def _read(self, where: Path, epoch: int, item: str, like: Any) -> Any:
@@ -241,6 +242,20 @@ class Keeper:
 
     def _report(self, where: Path, why: str) -> None:
         warnings.warn(f"{where}: {why}; not loaded, looking at the one before it", stacklevel=4)
+
+
+def _plain(tree: Any) -> Any:
+    """The tree with random keys, which have no NumPy form, as their bits."""
+    return jax.tree.map(lambda leaf: jax.random.key_data(leaf) if is_key(leaf) else leaf, tree)
+
+
+def _with_keys(plain: Any, like: Any) -> Any:
+    """The inverse of `_plain`."""
+    return jax.tree.map(
+        lambda leaf, key: jax.random.wrap_key_data(leaf, impl=jax.random.key_impl(key)) if is_key(key) else leaf,
+        plain,
+        like,
+    )
 
 
 def _leaves(tree: Any) -> dict[str, Any]:

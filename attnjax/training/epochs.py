@@ -91,6 +91,15 @@ def checked_steps(
     return Steps(lengths.pop(), batch_size, accumulate, stochastic, mesh)
 
 
+def is_key(leaf: Any) -> bool:
+    """Whether a leaf is a random key, as some optimizers remember.
+
+    Args:
+        leaf: an array.
+    """
+    return jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+
+
 def replicate(tree: Any, mesh: Mesh | None) -> Any:
     """Puts a tree of arrays whole onto every device of a mesh, or onto the default device.
 
@@ -101,7 +110,7 @@ def replicate(tree: Any, mesh: Mesh | None) -> Any:
     Returns:
         The same as JAX arrays, none of weak type, so that programs do not depend on where the values came from.
     """
-    tree = jax.tree.map(lambda leaf: jax.lax.convert_element_type(leaf, jnp.result_type(leaf)), tree)
+    tree = jax.tree.map(lambda leaf: leaf if is_key(leaf) else jax.lax.convert_element_type(leaf, leaf.dtype), tree)
     return tree if mesh is None else jax.device_put(tree, NamedSharding(mesh, PartitionSpec()))
 
 

@@ -82,9 +82,9 @@ def fit(
     equal size are averaged. (A stochastic loss draws for each piece apart.)
 
     A run with checkpoints that is started again goes on behind the newest one, and ends in the same bits on the same
-    machine with the same versions; it refuses checkpoints of another key, batch size, data, shape of parameters, or
-    other `checkpoints.settings`. The optimizer and the loss are functions, which can't be compared: name in the
-    settings what they are made of. `max_epochs` and `patience` may grow from one start to the next.
+    machine, with the same versions and devices; it refuses checkpoints of another key, batch size, data, shape of
+    parameters, or other `checkpoints.settings`. The optimizer and the loss are functions, which can't be compared:
+    name in the settings what they are made of. `max_epochs` and `patience` may grow from one start to the next.
 
     Args:
         loss: `loss(params, batch)`, a scalar to minimise; the mean over the batch. With `stochastic`,

@@ -15,9 +15,10 @@ from typing import Any
 
 import pandas as pd
 
+from attnjax.atomic import only_writer
 from attnjax.errors import fail
 from attnjax.extras import need
-from attnjax.training.tables import Trials, only_writer
+from attnjax.training.tables import Trials
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,16 +90,10 @@ def search(
         with contextlib.nullcontext() if folder is None else only_writer(Path(folder)):
             about = {"space": plain, "seed": seed, "settings": dict(settings or {})}
             table = Trials(folder, about, list(space))
-            study = optuna.create_study(direction="minimize")
-            for row in table.rows[:trials]:
-                _tell(optuna, study, distributions, row)
             for number in progress(range(len(table.rows), trials)):
-                study.sampler = optuna.samplers.TPESampler(seed=seed + number)
-                point = study.ask(distributions).params
+                point = _proposal(optuna, distributions, table.rows, seed + number)
                 value = float(objective(dict(point)))
-                row = point | {"value": value if math.isfinite(value) else math.inf}
-                table.add([row])
-                _tell(optuna, study, distributions, row)
+                table.add([point | {"value": value if math.isfinite(value) else math.inf}])
             return table.frame()[:trials]
     finally:
         optuna.logging.set_verbosity(before)
@@ -112,8 +107,11 @@ def _distribution(optuna: Any, axis: Range | Sequence[Any]) -> Any:
     return optuna.distributions.FloatDistribution(axis.low, axis.high, log=axis.log)
 
 
-def _tell(optuna: Any, study: Any, distributions: dict[str, Any], row: dict[str, Any]) -> None:
-    """Adds a finished trial; the one that was asked for stays open and is not looked at."""
-    point = {name: row[name] for name in distributions}
-    value = row["value"] if math.isfinite(row["value"]) else 1e300  # Optuna's models want finite numbers
-    study.add_trial(optuna.trial.create_trial(params=point, distributions=distributions, value=value))
+def _proposal(optuna: Any, distributions: dict[str, Any], rows: Sequence[Mapping[str, Any]], seed: int) -> Any:
+    """What to try next. A new study each time: an old one also remembers what the table does not say."""
+    study = optuna.create_study(direction="minimize", sampler=optuna.samplers.TPESampler(seed=seed))
+    for row in rows:
+        value = row["value"] if math.isfinite(row["value"]) else 1e300  # Optuna's models want finite numbers
+        point = {name: row[name] for name in distributions}
+        study.add_trial(optuna.trial.create_trial(params=point, distributions=distributions, value=value))
+    return study.ask(distributions).params

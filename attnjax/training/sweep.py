@@ -19,10 +19,11 @@ import optax
 import pandas as pd
 from jaxtyping import Array
 
+from attnjax.atomic import only_writer
 from attnjax.errors import fail
 from attnjax.training.checkpoints import digest
 from attnjax.training.epochs import Batch, Loss, Params, Steps, checked_steps, replicate, run_epoch
-from attnjax.training.tables import Trials, only_writer
+from attnjax.training.tables import Trials
 
 Point = Mapping[str, Any]
 
@@ -186,19 +187,20 @@ def _train(
         {"best": math.inf, "best_epoch": 0, "epochs": 0, "diverged": False}
         for _ in range(len(next(iter(points.values()))))
     ]
+    running = list(range(len(rows)))
     for number in range(1, max_epochs + 1):
-        running = [row for row in rows if not row["diverged"] and row["epochs"] - row["best_epoch"] < patience]
-        if not running:
-            break
         params, memory, values, scores = epoch(
             points, params, memory, train, validation, jnp.asarray(number, jnp.uint32)
         )
-        for row, value, score in zip(rows, np.asarray(values).tolist(), np.asarray(scores).tolist(), strict=True):
-            if not any(row is other for other in running):
-                continue
+        told = np.asarray(values).tolist(), np.asarray(scores).tolist()
+        for k in running:
+            row, value, score = rows[k], told[0][k], told[1][k]
             row["epochs"] = number
             if not (math.isfinite(value) and math.isfinite(score)):
                 row |= {"diverged": True, "best": math.inf}
             elif score < row["best"]:
                 row |= {"best": score, "best_epoch": number}
+        running = [k for k in running if not rows[k]["diverged"] and number - rows[k]["best_epoch"] < patience]
+        if not running:
+            break
     return rows

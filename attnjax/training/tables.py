@@ -12,14 +12,12 @@ from typing import Any
 
 import pandas as pd
 
-from attnjax.atomic import only_writer, write_text
+from attnjax.atomic import write_text
 from attnjax.errors import fail
 
 FORMAT, VERSION = "attnjax.trials", 1
 RESULTS = ("best", "best_epoch", "diverged", "epochs", "value")
 """Columns that say how a trial went; no setting may have such a name."""
-
-__all__ = ["Trials", "only_writer", "read_trials"]
 
 
 class Trials:

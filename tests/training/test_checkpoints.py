@@ -103,6 +103,16 @@ def test_more_epochs_go_on_where_the_first_ended(tmp_path):
     assert (again.resumed, again.losses, again.best) == (9, whole.losses, whole.best)
 
 
+def test_an_optimizer_may_remember_a_key(tmp_path):
+    noisy = {"optimizer": optax.chain(optax.add_noise(0.1, 0.5, jax.random.key(7)), optax.sgd(0.1)), "keep": 1}
+    whole = _fit(tmp_path / "whole", **noisy)
+    _fit(tmp_path / "parts", max_epochs=3, **noisy)
+    parts = _fit(tmp_path / "parts", **noisy)
+    assert parts.resumed == 3
+    assert parts.losses == whole.losses
+    assert steps(tmp_path / "parts") == [6]
+
+
 def test_a_run_that_had_stopped_early_stays_stopped(tmp_path):
     away = {"x": ROWS["x"], "y": 0 * ROWS["y"]}
     first = _fit(tmp_path, validation=away, patience=2, max_epochs=50, every=100)

@@ -77,5 +77,7 @@ def test_low_precision_computes_low_and_keeps_parameters_high():
     assert float(value) == pytest.approx(float(exact), rel=2e-2)
     assert float(value) != float(exact)
     np.testing.assert_allclose(gradient["w"], high["w"], atol=2e-2 * float(abs(high["w"]).max()))
+    noisy = in_precision(lambda w, x, key: jnp.sum(w * x * jax.random.bernoulli(key, 1.0, x.shape)))
+    assert float(noisy(jnp.ones(4), jnp.ones(4), jax.random.key(0))) == 4
     with pytest.raises(UserError, match="float16 needs a scaled loss"):
         in_precision(loss, jnp.float16)
