@@ -1,6 +1,6 @@
 """Where a run's numbers go while it trains: JSON lines always; TensorBoard and Weights & Biases where installed.
 
-A tracker is anything with the three methods of `Tracker`. It is a context manager's business to close it:
+A tracker is anything with the three methods of `Tracker`. Whoever makes it closes it:
 
     with JsonLines("runs/one.jsonl") as tracker:
         fit(..., tracker=tracker)
@@ -55,7 +55,7 @@ class JsonLines(Closing):
     """One JSON object per line and step, `{"step": 1, "loss": 0.5}`, in a file that any tool reads.
 
     Each line is handed to the system at once, so a killed process leaves whole lines and at most one broken one;
-    going on removes it, and the lines of steps that are computed again.
+    going on removes it, and the lines of steps that are computed again. A run that starts anew starts the file anew.
     """
 
     def __init__(self, path: Path | str) -> None:
