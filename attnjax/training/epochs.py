@@ -71,7 +71,7 @@ def checked_steps(
     Raises:
         UserError: for empty or ragged rows, a batch larger than they are, or one that does not divide evenly.
     """
-    lengths = {leaf.shape[0] if leaf.ndim else 0 for leaf in jax.tree.leaves(train)}
+    lengths = {np.shape(leaf)[0] if np.ndim(leaf) else 0 for leaf in jax.tree.leaves(train)}
     if len(lengths) != 1 or not 1 <= batch_size <= min(lengths):
         fail(
             where,
@@ -97,7 +97,7 @@ def is_key(leaf: Any) -> bool:
     Args:
         leaf: an array.
     """
-    return jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+    return jnp.issubdtype(jnp.result_type(leaf), jax.dtypes.prng_key)
 
 
 def replicate(tree: Any, mesh: Mesh | None) -> Any:
@@ -110,7 +110,7 @@ def replicate(tree: Any, mesh: Mesh | None) -> Any:
     Returns:
         The same as JAX arrays, none of weak type, so that programs do not depend on where the values came from.
     """
-    tree = jax.tree.map(lambda leaf: leaf if is_key(leaf) else jax.lax.convert_element_type(leaf, leaf.dtype), tree)
+    tree = jax.tree.map(_strong, tree)
     return tree if mesh is None else jax.device_put(tree, NamedSharding(mesh, PartitionSpec()))
 
 
@@ -165,6 +165,10 @@ def run_epoch(
 
     (params, memory), values = jax.lax.scan(step, (params, memory), (order, jnp.arange(steps.per_epoch)))
     return params, memory, jnp.mean(values)
+
+
+def _strong(leaf: Any) -> Array:
+    return leaf if is_key(leaf) else jax.lax.convert_element_type(leaf, jnp.result_type(leaf))
 
 
 def _spread(index: Array, mesh: Mesh | None) -> Array:

@@ -82,8 +82,8 @@ def fit(
     equal size are averaged. (A stochastic loss draws for each piece apart.)
 
     A run with checkpoints that is started again goes on behind the newest one, and ends in the same bits on the same
-    machine, with the same versions and devices; it refuses checkpoints of another key, batch size, data, shape of
-    parameters, or other `checkpoints.settings`. The optimizer and the loss are functions, which can't be compared:
+    machine, with the same versions and devices; it refuses checkpoints of another key, batch size, data, start,
+    shape of memory, or other `checkpoints.settings`. The optimizer and the loss are functions, which can't be compared:
     name in the settings what they are made of. `max_epochs` and `patience` may grow from one start to the next.
 
     Args:
@@ -149,6 +149,7 @@ def fit(
                 "stochastic": stochastic,
                 "key": digest(jax.random.key_data(key)),
                 "rows": digest((train, validation)),
+                "start": digest(params),
             }
             keeper = stack.enter_context(open_checkpoints(checkpoints, own))
             found = keeper.latest((params, memory, best_params))

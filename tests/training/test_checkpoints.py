@@ -135,6 +135,7 @@ def test_other_settings_are_refused_and_named(tmp_path, finished):
         ({"accumulate": 2}, r"loop\.accumulate = 1 there, 2 here"),
         ({"key": jax.random.key(1)}, r"loop\.key ="),
         ({"train": small}, r"loop\.rows ="),
+        ({"params": PARAMS | {"level": jnp.ones(())}}, r"loop\.start ="),
         ({"params": wide}, r"parameters or optimizer memory: .*\[0, 2\].* there, .*\[0, 3\].* here"),
         ({"optimizer": optax.sgd(0.1)}, r"parameters or optimizer memory"),
     ):

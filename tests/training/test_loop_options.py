@@ -104,6 +104,12 @@ def test_low_precision_trains_high_parameters():
     assert low.losses != high.losses
 
 
+def test_numpy_rows_and_plain_numbers_are_taken_like_jax_arrays():
+    rows = {"x": np.asarray(ROWS["x"]), "y": np.asarray(ROWS["y"])}
+    plain = _fit(params={"w": np.zeros(4, np.float32), "level": 0.0}, train=rows, validation=rows, max_epochs=2)
+    assert plain.losses == _fit(max_epochs=2).losses
+
+
 def test_an_epoch_is_compiled_once():
     traced = []
 
