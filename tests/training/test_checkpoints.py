@@ -99,18 +99,23 @@ def test_more_epochs_go_on_where_the_first_ended(tmp_path):
     assert longer.losses == whole.losses
     assert longer.params["slope"] == whole.params["slope"]
     assert longer.params["none"].shape == (0, 2)
-    again = _fit(tmp_path / "parts", max_epochs=9)
-    assert (again.resumed, again.losses, again.best) == (9, whole.losses, whole.best)
 
 
-def test_an_optimizer_may_remember_a_key(tmp_path):
-    noisy = {"optimizer": optax.chain(optax.add_noise(0.1, 0.5, jax.random.key(7)), optax.sgd(0.1)), "keep": 1}
-    whole = _fit(tmp_path / "whole", **noisy)
-    _fit(tmp_path / "parts", max_epochs=3, **noisy)
-    parts = _fit(tmp_path / "parts", **noisy)
-    assert parts.resumed == 3
-    assert parts.losses == whole.losses
-    assert steps(tmp_path / "parts") == [6]
+def test_random_keys_empty_arrays_and_low_precision_come_back(tmp_path):
+    """What optimizers remember: `optax.add_noise` a key, for one."""
+    tree = {f"{k}": jnp.full(k, 0.1 * k, jnp.bfloat16) for k in range(12)} | {
+        "key": jax.random.key(7),
+        "step": jnp.array(3),
+    }
+    numbers = {"best": 0.1 + 0.2, "losses": [1e-300, 1 / 3]}
+    with open_checkpoints(Checkpoints(tmp_path, {}), {}) as keeper:
+        keeper.save(5, tree, numbers)
+        found = keeper.latest(tree)
+    assert (found.epoch, found.numbers) == (5, numbers)
+    assert jax.tree.structure(found.arrays) == jax.tree.structure(tree)
+    for one, other in zip(jax.tree.leaves(found.arrays), jax.tree.leaves(tree), strict=True):
+        assert one.dtype == other.dtype
+        assert (one == other).all()
 
 
 def test_a_run_that_had_stopped_early_stays_stopped(tmp_path):
