@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from attnjax.errors import fail
+from attnjax.extras import need
 from attnjax.reproduction.experiment import Experiment
-from attnjax.reproduction.extras import need
 from attnjax.reproduction.project import suggest
 
 

@@ -8,44 +8,70 @@
 Files lie in one folder, `ATTNJAX_DATA` or the user's cache. The official address is tried first, then the
 package that carries the same bytes. `attnjax data list` shows what there is, `attnjax data fetch NAME`
 fetches it.
+
+`attnjax.data.histories` and `attnjax.data.synthetic` import JAX, and are imported by name; this package does not.
 """
 
 from attnjax.data.cache import cache_folder
 from attnjax.data.carriers import NpmPackage, PipPackage, Web
 from attnjax.data.cifar10 import Cifar10, load_cifar10
+from attnjax.data.cleaning import Cleaned, clean_interactions, time_gaps
 from attnjax.data.fetching import fetch
 from attnjax.data.incidence import Incidence, make_incidence
 from attnjax.data.mnist import Mnist, load_mnist, on_colour_canvas
 from attnjax.data.movielens import CREATOR_RELATIONS, MovieLens, creators, load_movielens_100k
+from attnjax.data.movielens_features import MovieLensFeatures, movielens_features
 from attnjax.data.open_bandit import OpenBandit, load_open_bandit
+from attnjax.data.preprocessing import WORDS, Features, Table, fit_table, load_table, save_table
 from attnjax.data.sources import DataFile, Source, checksums, find_source, list_sources
-from attnjax.data.splits import Split, holdout_split, time_split
+from attnjax.data.splits import (
+    Split,
+    holdout_split,
+    last_moment_ties,
+    leave_one_out_split,
+    time_split,
+    user_split,
+)
 
 __all__ = [
     "CREATOR_RELATIONS",
+    "WORDS",
     "Cifar10",
+    "Cleaned",
     "DataFile",
+    "Features",
     "Incidence",
     "Mnist",
     "MovieLens",
+    "MovieLensFeatures",
     "NpmPackage",
     "OpenBandit",
     "PipPackage",
     "Source",
     "Split",
+    "Table",
     "Web",
     "cache_folder",
     "checksums",
+    "clean_interactions",
     "creators",
     "fetch",
     "find_source",
+    "fit_table",
     "holdout_split",
+    "last_moment_ties",
+    "leave_one_out_split",
     "list_sources",
     "load_cifar10",
     "load_mnist",
     "load_movielens_100k",
     "load_open_bandit",
+    "load_table",
     "make_incidence",
+    "movielens_features",
     "on_colour_canvas",
+    "save_table",
+    "time_gaps",
     "time_split",
+    "user_split",
 ]

@@ -1,5 +1,25 @@
-"""Evaluation: how good, and how sure. Bootstrap intervals so far."""
+"""Evaluation: how good, how sure, and how good what is simpler is.
 
-from attnjax.evaluation.intervals import Interval, bootstrap_interval, difference_interval, overlap
+Measures of rankings are in `attnjax.evaluation.ranking`, which imports JAX; importing this package does not.
+"""
 
-__all__ = ["Interval", "bootstrap_interval", "difference_interval", "overlap"]
+from attnjax.evaluation.baselines import ease, implicit_als, item_knn, popularity
+from attnjax.evaluation.intervals import (
+    Interval,
+    bootstrap_interval,
+    difference_interval,
+    overlap,
+    users_interval,
+)
+
+__all__ = [
+    "Interval",
+    "bootstrap_interval",
+    "difference_interval",
+    "ease",
+    "implicit_als",
+    "item_knn",
+    "overlap",
+    "popularity",
+    "users_interval",
+]

@@ -16,10 +16,10 @@ import math
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from attnjax.atomic import write_text
 from attnjax.errors import fail
-from attnjax.reproduction.atomic import write_text
+from attnjax.extras import need
 from attnjax.reproduction.experiment import Experiment
-from attnjax.reproduction.extras import need
 from attnjax.reproduction.project import Project
 from attnjax.reproduction.provenance import code_digest
 from attnjax.reproduction.runner import Say, preset_config, run_experiment, say_on_stderr

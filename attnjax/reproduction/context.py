@@ -20,8 +20,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, TextIO, TypeVar
 
+from attnjax.atomic import write_bytes
 from attnjax.errors import fail
-from attnjax.reproduction.atomic import write_bytes
 
 Item = TypeVar("Item")
 

@@ -9,8 +9,8 @@ import sys
 from typing import Any, NamedTuple
 
 from attnjax.errors import fail
+from attnjax.extras import need
 from attnjax.reproduction.experiment import Figure
-from attnjax.reproduction.extras import need
 
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 """Colours of the house: blue, vermilion, green, purple, orange, sky, black."""

@@ -8,8 +8,8 @@ import json
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
+from attnjax.atomic import write_text
 from attnjax.errors import fail
-from attnjax.reproduction.atomic import write_text
 from attnjax.reproduction.experiment import Outcome
 from attnjax.reproduction.provenance import Fingerprint
 from attnjax.reproduction.values import dumps, lookup, plain

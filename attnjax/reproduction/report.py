@@ -12,8 +12,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from attnjax.atomic import sweep, write_bytes, write_text
 from attnjax.errors import fail
-from attnjax.reproduction.atomic import sweep, write_bytes, write_text
 from attnjax.reproduction.claims import check_links, load_claims
 from attnjax.reproduction.experiment import PRESETS, Experiment, Table
 from attnjax.reproduction.figures import draw

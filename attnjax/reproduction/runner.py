@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from attnjax.atomic import only_writer, write_bytes
 from attnjax.errors import UserError, fail
-from attnjax.reproduction.atomic import only_writer, write_bytes
 from attnjax.reproduction.context import Context
 from attnjax.reproduction.experiment import PRESETS, Experiment
 from attnjax.reproduction.project import Project, suggest

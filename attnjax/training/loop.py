@@ -1,10 +1,12 @@
 """One small training loop: shuffled mini-batches, a validation measure, early stopping, the best parameters kept.
 
-An epoch is one compiled program (a scan over mini-batches), so Python is entered once per epoch. The loop knows
+An epoch is one compiled program (`attnjax.training.epochs`), so Python is entered once per epoch. The loop knows
 functions and trees of arrays, and nothing of any model.
 """
 
-from collections.abc import Callable, Iterable
+import contextlib
+import time
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -13,12 +15,11 @@ import optax
 from jaxtyping import Array, Float
 
 from attnjax.errors import fail
+from attnjax.training.checkpoints import Checkpoints, digest, open_checkpoints
+from attnjax.training.epochs import SHUFFLE, Batch, Loss, Params, checked_steps, replicate, run_epoch
+from attnjax.training.trackers import Tracker
 
-Params = Any
-Batch = Any
-Loss = Callable[[Params, Batch], Float[Array, ""]]
-SHUFFLE = 1
-"""The stream of the key that shuffles; `fold_in` it, then the epoch's number."""
+__all__ = ["SHUFFLE", "Fit", "count_steps", "fit"]
 
 
 class Fit(NamedTuple):
@@ -30,6 +31,7 @@ class Fit(NamedTuple):
         best_epoch: the epoch, from 1, after which it was reached.
         losses: the mean training loss of each epoch that was run.
         measures: the validation measure after each of them.
+        resumed: the epoch of the checkpoint from which this run went on, 0 if from none.
     """
 
     params: Params
@@ -37,11 +39,27 @@ class Fit(NamedTuple):
     best_epoch: int
     losses: list[float]
     measures: list[float]
+    resumed: int = 0
+
+
+def count_steps(rows: int, batch_size: int, epochs: int) -> int:
+    """The number of steps of a whole run, which a schedule of learning rates needs to know.
+
+    Args:
+        rows: training rows.
+        batch_size: rows per step.
+        epochs: passes over them.
+
+    >>> schedule = optax.cosine_decay_schedule(1e-3, count_steps(rows=100, batch_size=32, epochs=10))
+    >>> float(schedule(30))
+    0.0
+    """
+    return rows // batch_size * epochs
 
 
 def fit(
     loss: Loss,
-    measure: Loss,
+    measure: Callable[[Params, Batch], Float[Array, ""]],
     params: Params,
     optimizer: optax.GradientTransformation,
     train: Batch,
@@ -52,37 +70,58 @@ def fit(
     max_epochs: int,
     patience: int,
     progress: Callable[[Iterable[int]], Iterable[int]] = iter,
+    stochastic: bool = False,
+    accumulate: int = 1,
+    devices: Sequence[Any] | None = None,
+    checkpoints: Checkpoints | None = None,
+    tracker: Tracker | None = None,
 ) -> Fit:
     """Minimises a loss over mini-batches until the validation measure has not improved for `patience` epochs.
 
+    With a loss that is the mean over its batch, `accumulate` and `devices` change a step by rounding only: pieces of
+    equal size are averaged. (A stochastic loss draws for each piece apart.)
+
+    A run with checkpoints that is started again goes on behind the newest one, and ends in the same bits on the same
+    machine, with the same versions and devices; it refuses checkpoints of another key, batch size, data, start,
+    shape of memory, or other `checkpoints.settings`. The optimizer and the loss are functions, which can't be compared:
+    name in the settings what they are made of. `max_epochs` and `patience` may grow from one start to the next.
+
     Args:
-        loss: `loss(params, batch)`, a scalar to minimise; the mean over the batch.
+        loss: `loss(params, batch)`, a scalar to minimise; the mean over the batch. With `stochastic`,
+            `loss(params, batch, key)`.
         measure: `measure(params, validation)`, a scalar, smaller is better.
         params: a tree of arrays to start from.
-        optimizer: an optax transformation.
-        train: a tree of arrays with equal leading axis, one row per example.
+        optimizer: an optax transformation; its rate may follow a schedule (see `count_steps`).
+        train: a tree of arrays with equal leading axis, one row per example; it stays on the device.
         validation: likewise; it is never trained on.
-        key: shuffles the examples; the stream of epoch k is `fold_in(fold_in(key, SHUFFLE), k)`.
+        key: shuffles the examples, and is what a stochastic loss draws from; the streams of epoch k are
+            `fold_in(fold_in(key, SHUFFLE), k)` and `fold_in(fold_in(key, NOISE), k)`.
         batch_size: rows per step; the rows left over by an epoch's last full batch are another sample each epoch.
         max_epochs: at most so many passes over `train`.
         patience: how many epochs without improvement are waited for.
-        progress: wraps the range of epochs, e.g. a progress bar.
+        progress: wraps the range of epochs, e.g. `progress_bar("training")`.
+        stochastic: whether the loss takes a key (dropout).
+        accumulate: computes each batch's gradient in so many pieces one after the other, for memory.
+        devices: spreads each piece's rows over these; parameters and data are on all of them.
+        checkpoints: where and how often the state is kept.
+        tracker: told the training loss and the validation measure of each epoch, and the seconds it took.
 
     Returns:
         A `Fit`, with the best parameters, not the last.
 
     Raises:
-        UserError: for an empty or ragged `train`, a batch larger than it, or a loss that is not finite (which says
-            the epoch; nothing is returned, since the parameters are spoilt).
+        UserError: for an empty or ragged `train`, a batch larger than it or not divisible, a loss that is not finite
+            (which says the epoch; nothing is returned, since the parameters are spoilt), or checkpoints that are not
+            this run's.
+
+    >>> rows = jnp.arange(8.0)
+    >>> squares = lambda level, x: jnp.mean((level - x) ** 2)
+    >>> found = fit(squares, squares, jnp.zeros(()), optax.sgd(0.5), rows, rows, key=jax.random.key(0), batch_size=8,
+    ...             max_epochs=9, patience=3)
+    >>> float(found.params), found.best_epoch, len(found.losses)
+    (3.5, 1, 4)
     """
-    lengths = {leaf.shape[0] for leaf in jax.tree.leaves(train)}
-    if len(lengths) != 1 or not 1 <= batch_size <= min(lengths):
-        fail(
-            "fit",
-            expected="training arrays of one length, at least the batch size",
-            got=f"lengths {sorted(lengths)} with batch_size {batch_size}",
-            advice="Check that every array has one row per example, or take a smaller batch.",
-        )
+    steps = checked_steps("fit", train, batch_size, accumulate, stochastic, devices)
     if max_epochs < 1 or patience < 1:
         fail(
             "fit",
@@ -90,40 +129,59 @@ def fit(
             got=f"{max_epochs} and {patience}",
             advice="Raise them.",
         )
-    rows = lengths.pop()
-    steps = rows // batch_size
 
     @jax.jit
-    def epoch(params: Params, memory: Any, key: Array) -> tuple[Params, Any, Array, Array]:
-        order = jax.random.permutation(key, rows)[: steps * batch_size].reshape(steps, batch_size)
+    def epoch(params: Params, memory: Any, train: Batch, validation: Batch, number: Array) -> tuple:
+        params, memory, value = run_epoch(loss, optimizer, steps, params, memory, train, key, number)
+        return params, memory, value, measure(params, validation)
 
-        def step(state: tuple[Params, Any], index: Array) -> tuple[tuple[Params, Any], Array]:
-            params, memory = state
-            value, gradient = jax.value_and_grad(loss)(params, jax.tree.map(lambda x: x[index], train))
-            update, memory = optimizer.update(gradient, memory, params)
-            return (optax.apply_updates(params, update), memory), value
-
-        (params, memory), values = jax.lax.scan(step, (params, memory), order)
-        return params, memory, jnp.mean(values), measure(params, validation)
-
-    stream = jax.random.fold_in(key, SHUFFLE)
-    memory = optimizer.init(params)
-    best, best_epoch, best_params = float("inf"), 0, params
+    params, train, validation = replicate((params, train, validation), steps.mesh)
+    memory = replicate(optimizer.init(params), steps.mesh)
+    best, best_epoch, best_params, resumed = float("inf"), 0, params, 0
     losses: list[float] = []
     measures: list[float] = []
-    for number in progress(range(1, max_epochs + 1)):
-        params, memory, value, score = epoch(params, memory, jax.random.fold_in(stream, number))
-        losses.append(float(value))
-        measures.append(float(score))
-        if not (jnp.isfinite(value) and jnp.isfinite(score)):
-            fail(
-                "fit",
-                expected="a finite loss and validation measure",
-                got=f"{losses[-1]} and {measures[-1]} in epoch {number}",
-                advice="Lower the learning rate, or clip gradients (optax.clip_by_global_norm).",
-            )
-        if measures[-1] < best:
-            best, best_epoch, best_params = measures[-1], number, params
-        elif number - best_epoch >= patience:
-            break
-    return Fit(best_params, best, best_epoch, losses, measures)
+    with contextlib.ExitStack() as stack:
+        keeper = None
+        if checkpoints is not None:
+            own = {
+                "batch_size": batch_size,
+                "accumulate": accumulate,
+                "stochastic": stochastic,
+                "key": digest(jax.random.key_data(key)),
+                "rows": digest((train, validation)),
+                "start": digest(params),
+            }
+            keeper = stack.enter_context(open_checkpoints(checkpoints, own))
+            found = keeper.latest((params, memory, best_params))
+            if found is not None:
+                resumed = found.epoch
+                params, memory, best_params = replicate(found.arrays, steps.mesh)
+                best, best_epoch = found.numbers["best"], found.numbers["best_epoch"]
+                losses, measures = found.numbers["losses"], found.numbers["measures"]
+        if tracker is not None:
+            tracker.resume(resumed)
+        left = range(resumed + 1, max_epochs + 1) if resumed - best_epoch < patience else range(0)
+        for number in progress(left):
+            begin = time.perf_counter()
+            params, memory, value, score = epoch(params, memory, train, validation, jnp.asarray(number, jnp.uint32))
+            losses.append(float(value))
+            measures.append(float(score))
+            if not (jnp.isfinite(value) and jnp.isfinite(score)):
+                fail(
+                    "fit",
+                    expected="a finite loss and validation measure",
+                    got=f"{losses[-1]} and {measures[-1]} in epoch {number}",
+                    advice="Lower the learning rate, or clip gradients (optax.clip_by_global_norm).",
+                )
+            if measures[-1] < best:
+                best, best_epoch, best_params = measures[-1], number, params
+            if tracker is not None:
+                seconds = time.perf_counter() - begin
+                tracker.log(number, {"loss": losses[-1], "measure": measures[-1], "seconds": seconds})
+            stop = number - best_epoch >= patience
+            if keeper is not None and (stop or number == max_epochs or number % keeper.every == 0):
+                numbers = {"best": best, "best_epoch": best_epoch, "losses": losses, "measures": measures}
+                keeper.save(number, (params, memory, best_params), numbers)
+            if stop:
+                break
+    return Fit(best_params, best, best_epoch, losses, measures, resumed)

@@ -264,7 +264,7 @@ def test_a_missing_extra_says_what_to_install(project, call, monkeypatch):
 
 
 def test_a_defect_inside_an_optional_package_is_not_mistaken_for_its_absence(tmp_path, monkeypatch):
-    from attnjax.reproduction.extras import need
+    from attnjax.extras import need
 
     (tmp_path / "half_there.py").write_text("import not_there_at_all")
     monkeypatch.syspath_prepend(str(tmp_path))

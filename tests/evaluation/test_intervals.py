@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from attnjax.errors import UserError
-from attnjax.evaluation.intervals import bootstrap_interval, difference_interval, overlap
+from attnjax.evaluation.intervals import bootstrap_interval, difference_interval, overlap, users_interval
 
 numbers = st.lists(st.floats(-1e6, 1e6, allow_nan=False), min_size=1, max_size=30)
 
@@ -85,3 +85,42 @@ def test_pairing_sees_a_difference_that_separate_intervals_hide():
 def test_mistakes_are_named(call, message):
     with pytest.raises(UserError, match=message):
         call()
+
+
+def test_over_users_alone_it_is_the_bootstrap_of_their_differences():
+    generator = np.random.default_rng(6)
+    one, two = generator.exponential(size=300), generator.exponential(size=300)
+    crossed, plain = users_interval(one, two), difference_interval(one, two)
+    assert crossed.mean == pytest.approx(plain.mean, rel=1e-12)
+    assert (crossed.low, crossed.high) == pytest.approx((plain.low, plain.high), abs=0.02)
+    assert crossed.size == 300
+    assert users_interval([one, one, one], [two, two, two]).low == pytest.approx(crossed.low, abs=0.02)
+
+
+def test_it_covers_where_users_and_seeds_both_vary():
+    """y = a_user + b_seed + noise: an interval over users alone is too narrow, the crossed one is not."""
+    generator = np.random.default_rng(7)
+
+    def draw():
+        return generator.normal(size=(1, 40)) + 0.3 * generator.normal(size=(10, 1)) + generator.normal(size=(10, 40))
+
+    tables = [draw() for _ in range(300)]
+
+    def covered(interval):
+        found = [interval(table) for table in tables]
+        return np.mean([one.low <= 0 <= one.high for one in found])
+
+    assert 0.90 < covered(lambda table: users_interval(table, resamples=400)) <= 1
+    assert covered(lambda table: users_interval(table.mean(axis=0), resamples=400)) < 0.90
+
+
+def test_what_users_interval_refuses():
+    for call, words in (
+        (lambda: users_interval([1.0], [1.0, 2.0]), r"shapes \(1,\) and \(2,\)"),
+        (lambda: users_interval(np.zeros((1, 1, 1))), r"one value per user"),
+        (lambda: users_interval([1.0, np.nan]), "1 of 2 that are NaN"),
+        (lambda: users_interval([1.0], level=1.0), "users_interval: expected a level"),
+        (lambda: users_interval([1.0], resamples=1), "at least 100 resamples"),
+    ):
+        with pytest.raises(UserError, match=words):
+            call()

@@ -5,9 +5,9 @@ import stat
 import pytest
 from toy_project import calls
 
+from attnjax.atomic import only_writer, sweep, write_bytes, write_text
 from attnjax.errors import UserError
 from attnjax.reproduction import Outcome, keep, load_experiment, read_record, run_experiment
-from attnjax.reproduction.atomic import only_writer, sweep, write_bytes, write_text
 from attnjax.reproduction.bands import batch_seeds, make_bands, prediction_band, read_bands
 from attnjax.reproduction.records import write_record
 from attnjax.reproduction.runner import preset_config, variant_name, with_seed

@@ -6,8 +6,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from attnjax.atomic import write_bytes, write_text
 from attnjax.errors import UserError, fail
-from attnjax.reproduction.atomic import write_bytes, write_text
 from attnjax.reproduction.figures import draw
 from attnjax.reproduction.project import Project, find_project
 from attnjax.reproduction.records import Record, write_record

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from attnjax.reproduction.atomic import write_text
+from attnjax.atomic import write_text
 from experiments.benchmarks.allocation.judge import judge, relative_gap
 from experiments.benchmarks.allocation.peers import OURS, SOLVERS, Answer, Prepared
 from experiments.benchmarks.allocation.tasks import Problem, Task, make_problem

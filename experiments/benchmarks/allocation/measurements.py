@@ -10,8 +10,8 @@ import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from attnjax.atomic import write_text
 from attnjax.errors import fail
-from attnjax.reproduction.atomic import write_text
 from attnjax.reproduction.values import bits, dumps, plain
 from experiments.benchmarks.allocation.peers import OURS, SOLVERS
 from experiments.benchmarks.allocation.tasks import Task

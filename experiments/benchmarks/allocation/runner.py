@@ -17,8 +17,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from attnjax.atomic import only_writer
 from attnjax.errors import fail
-from attnjax.reproduction.atomic import only_writer
 from attnjax.reproduction.project import Project, suggest
 from experiments.benchmarks.allocation.fairness import slate_fairness
 from experiments.benchmarks.allocation.judge import judge, repair
