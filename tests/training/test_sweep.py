@@ -150,7 +150,6 @@ def test_a_search_needs_optuna_and_a_space(monkeypatch):
 
 
 def test_a_search_finds_the_minimum_and_goes_on_as_if_it_had_not_been_killed(tmp_path):
-    pytest.importorskip("optuna")
     space = {"rate": Range(1e-4, 1.0, log=True), "layers": Range(1, 4), "kind": ["a", None]}
     tried = []
 

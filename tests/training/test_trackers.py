@@ -107,7 +107,6 @@ def test_what_is_said_to_tensorboard_and_wandb(tmp_path, monkeypatch):
 
 
 def test_tensorboard_files_can_be_read(tmp_path):
-    pytest.importorskip("tensorboardX")
     from tensorboardX.proto.event_pb2 import Event
 
     with TensorBoard(tmp_path) as tracker:
@@ -124,7 +123,7 @@ def test_tensorboard_files_can_be_read(tmp_path):
 
 
 def test_weights_and_biases_stays_offline(tmp_path):
-    pytest.importorskip("wandb")
+    pytest.importorskip("wandb", reason="not in the locked environment; its calls are checked above")
     with WeightsAndBiases(tmp_path, "attnjax", {"rate": 0.1}) as tracker:
         tracker.log(1, {"loss": 0.5})
     assert list(tmp_path.glob("wandb/offline-run-*/run-*.wandb"))
