@@ -79,7 +79,7 @@ OPTIMIZERS: dict[str, Callable[[Any], optax.GradientTransformation]] = {
 }
 """Each made from meta-parameters."""
 
-ETA = {"rate": np.log(0.2), "decay": 0.3, "penalty": np.log(0.05)}
+ETA = {"rate": np.log(0.1), "decay": 0.3, "penalty": np.log(0.05)}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,13 +97,12 @@ class WayCase:
 WAY_CASES = {
     "exact": WayCase({"grad": "exact"}),
     "exact_kept": WayCase({"grad": "exact", "remat": False}),
-    "exact_unrolled": WayCase({"grad": "exact", "unroll": 2}),
     "forward_over_reverse": WayCase({"grad": "forward_over_reverse"}),
     "first_order": WayCase({"grad": "first_order"}, derivative_of=""),
     "implicit": WayCase(
         {"grad": "implicit", "proximal": lambda eta: jnp.exp(eta["penalty"]) + 1, "linear": LinearSolve(1e-13, 40)},
         derivative_of="solution",
-        steps=150,
+        steps=300,
     ),
 }
 
@@ -118,7 +117,7 @@ class LearnerCase:
     loss: Callable = loss
 
 
-RATE = 0.2
+RATE = 0.1
 LEARNERS = {
     "maml": LearnerCase(lambda **o: maml(loss, optax.sgd(RATE), STEPS, **o)),
     "first_order_maml": LearnerCase(lambda **o: first_order_maml(loss, optax.sgd(RATE), STEPS, **o), exact=False),
@@ -135,7 +134,7 @@ LEARNERS = {
     ),
     "implicit_maml": LearnerCase(
         lambda **o: implicit_maml(
-            loss, optax.sgd(RATE), 150, proximal=1.5, linear=LinearSolve(tolerance=1e-13, max_steps=40), **o
+            loss, optax.sgd(RATE), 200, proximal=1.5, linear=LinearSolve(tolerance=1e-13, max_steps=40), **o
         )
     ),
     "reptile": LearnerCase(lambda **o: reptile(loss, optax.sgd(RATE), STEPS, **o), exact=False),

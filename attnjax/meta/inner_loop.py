@@ -88,7 +88,7 @@ class InnerLoop:
         """
         if self.per_step:
             _check_per_step(self.steps, support)
-        theta = jax.tree.map(jnp.asarray, theta)
+        theta, eta, support = jax.tree.map(jnp.asarray, (theta, eta, support))
         start, frozen = halve(theta, chosen(theta, self.adapt))
         given, problem, stationarity = Given(start, frozen, eta), self.problem(), None
         if self.grad == "implicit":
@@ -118,7 +118,7 @@ class InnerLoop:
         Returns:
             Two trees like theta and eta (`None` for integers), and a `Solve`.
         """
-        theta = jax.tree.map(jnp.asarray, theta)
+        theta, eta, support = jax.tree.map(jnp.asarray, (theta, eta, support))
         mask = chosen(theta, self.adapt)
         start, frozen = halve(theta, mask)
         given = Given(start, frozen, eta)
@@ -246,9 +246,8 @@ def _report(run: tuple[Tree, Array, Array | None], explosion: float) -> Adaptati
     phi, losses, stationarity = run
     ceiling = losses[0] + explosion * (1 + jnp.abs(losses[0])) if losses.size else jnp.asarray(jnp.inf)
     # A sum is finite only if every term is; one addition per parameter is all this may cost.
-    total = optax.tree.sum(phi)
-    # Not `losses > ceiling`, which NaN would pass.
-    diverged = ~(jnp.all(losses <= ceiling) & jnp.isfinite(total))
+    finite = jnp.isfinite(optax.tree.sum(phi)) & jnp.all(jnp.isfinite(losses))
+    diverged = ~(finite & jnp.all(losses <= ceiling))
     return Adaptation(losses, ceiling, diverged, stationarity)
 
 

@@ -18,9 +18,9 @@ Tree = Any
 def adam(rate: Any, b1: Any = 0.9, b2: Any = 0.999, eps: Any = 1e-8) -> optax.GradientTransformation:
     """Adam that can be differentiated where a gradient has always been zero.
 
-    Adam divides by sqrt(v) + eps, and the square root has no derivative at v = 0: a unit that is dead, or an embedding
-    that the support does not touch, turns the whole meta-gradient into NaN. Here it is sqrt(v + 1e-30): every update
-    is the same in float32 and float64 wherever sqrt(v) is above 1e-14, and the derivative is finite everywhere.
+    Adam divides by sqrt(v) + eps, and the square root has no derivative at v = 0: a unit that is dead, or a feature
+    that is zero throughout the support, turns the whole meta-gradient into NaN. Here it is sqrt(v + 1e-30): the
+    derivative is finite everywhere, and no update changes by more than 1e-7 of itself (at this eps).
 
     Args:
         rate: a number or an array, traced or not.

@@ -66,6 +66,6 @@ def reptile(
 
         losses, reports, moves = each_task(one, check_tasks(tasks), chunk)
         mean = jax.tree.map(lambda leaf: jnp.mean(leaf, axis=0), moves)
-        return (jnp.mean(losses), summarise(losses, reports)), Meta(mean, meta.eta)
+        return (jnp.mean(losses), summarise(losses, reports)), Meta(mean)
 
     return Learner(Meta, gradient, lambda meta, support: inner(meta.theta, meta.eta, support))

@@ -108,8 +108,7 @@ def each_task(function: Callable[[Any], Any], tasks: Any, chunk: int | None) -> 
 def summarise(query_losses: Float[Array, " tasks"], reports: Adaptation) -> Outcome:
     """The `Outcome` of query losses and the reports of the inner runs, stacked over tasks."""
     losses = jax.lax.stop_gradient(query_losses)
-    # `ceiling` may be inf, for a loop without steps.
-    diverged = reports.diverged | ~(losses <= reports.ceiling) | jnp.isinf(losses)
+    diverged = reports.diverged | ~jnp.isfinite(losses) | (losses > reports.ceiling)
     ordered = jnp.sort(jnp.where(jnp.isnan(losses), jnp.inf, losses))
     count = losses.shape[0]
     median = (ordered[(count - 1) // 2] + ordered[count // 2]) / 2

@@ -125,11 +125,11 @@ def test_the_ways_that_differentiate_the_steps_agree(optimizer):
 @by_way
 def test_clipped_steps_have_the_gradient_of_clipping(way):
     """The bound is so low that every step is clipped at first; without it the result is another."""
-    flat, _, gradient, _ = compiled(way, clip=0.5)
+    flat, _, gradient, _ = compiled(way, clip=0.2)
     (clipped, _), found = gradient(flat, tasks())
     of = WAY_CASES[way].derivative_of
     if of:
-        assert_relative(found, slopes(of, "sgd", 0.5), 1e-6)
+        assert_relative(found, slopes(of, "sgd", 0.2), 1e-6)
     if of != "solution":  # which clipping leaves where it is
         assert abs(float(clipped) - float(compiled(way)[1](flat, tasks())[0])) > 1e-3
 
@@ -137,6 +137,7 @@ def test_clipped_steps_have_the_gradient_of_clipping(way):
 @by_optimizer
 @by_way
 def test_the_adapted_parameters_are_those_of_a_plain_loop(way, optimizer):
+    """Both not compiled as a whole."""
     theta, eta, support = parameters(), {k: jnp.asarray(v) for k, v in ETA.items()}, batches(1)
     inner = loop(way, optimizer, steps=STEPS)
     phi, report = inner(theta, eta, support)
@@ -151,9 +152,10 @@ def test_the_adapted_parameters_are_those_of_a_plain_loop(way, optimizer):
         strength = WAY_CASES[way].options["proximal"](eta)
         return value + strength / 2 * optax.tree.norm(optax.tree.sub(moving, start), squared=True), value
 
+    slope = jax.jit(jax.grad(objective, has_aux=True))
     memory, values = transform.init(moving), []
     for _ in range(STEPS):
-        gradient, value = jax.grad(objective, has_aux=True)(moving)
+        gradient, value = slope(moving)
         update, memory = transform.update(gradient, memory, moving)
         moving, values = optax.apply_updates(moving, update), [*values, value]
     np.testing.assert_allclose(ravel_pytree(phi["head"])[0], ravel_pytree(moving["head"])[0], rtol=1e-12)
@@ -163,24 +165,20 @@ def test_the_adapted_parameters_are_those_of_a_plain_loop(way, optimizer):
 
 
 @by_way
-def test_batched_is_looped_and_eager_and_new_tasks_do_not_recompile(way):
+def test_batched_is_looped_and_new_tasks_do_not_recompile(way):
     flat, _, gradient, traces = compiled(way)
     together = gradient(flat, tasks())[1]
     before = len(traces)
     alone = [gradient(flat, task) for task in single_tasks()]
     assert len(traces) == before + 1  # for one task instead of three
     assert_relative(sum(slope for _, slope in alone) / TASKS, together, 1e-12)
-    first = jax.tree.map(lambda x: x[0], tasks())
-    eta = {name: jnp.asarray(value) for name, value in ETA.items()}
-    eager = jax.grad(lambda *meta: loss(loop(way)(*meta, first.support)[0], first.query), argnums=(0, 1))
-    assert_relative(ravel_pytree(eager(parameters(), eta))[0], alone[0][1], 1e-12)
 
 
 @by_way
 def test_a_run_that_explodes_says_so_and_the_others_are_not_blamed(way):
-    """One task's targets are a million times larger, one task's are NaN."""
+    """One task's targets are so large that their square is infinite, one task's are NaN."""
     given = tasks()
-    scale = jnp.array([1.0, 1e6, jnp.nan])[:, None, None]
+    scale = jnp.array([1.0, 1e200, jnp.nan])[:, None, None]
     wild = Tasks({**given.support, "y": given.support["y"] * scale}, given.query)
     flat, value, *_ = compiled(way)
     _, outcome = value(flat, wild)
@@ -272,8 +270,7 @@ def test_the_explicit_implicit_gradient_is_that_of_differentiation_and_reports_i
     _, outcome, found = gradient(flat, tasks())
     assert outcome.residual.shape == (TASKS,)
     assert float(outcome.residual.max()) < 1e-12
-    inner = inner_loop(
-        loss, optax.sgd(RATE), 150, grad="implicit", proximal=1.5, linear=attnjax.meta.LinearSolve(1e-13, 40)
-    )
-    by_rule = jax.grad(lambda theta: over_tasks(inner, loss)(theta, None, tasks())[0])(parameters())
+    linear = attnjax.meta.LinearSolve(1e-13, 40)
+    inner = inner_loop(loss, optax.sgd(RATE), 200, grad="implicit", proximal=1.5, linear=linear)
+    by_rule = jax.jit(jax.grad(lambda theta: over_tasks(inner, loss)(theta, None, tasks())[0]))(parameters())
     assert_relative(found, ravel_pytree(by_rule)[0], 1e-12)

@@ -80,10 +80,12 @@ def test_each_step_may_have_its_own_batch_and_key(way, x64):
 
     inner, theta = inner_loop(noisy, SGD, steps, per_step=True, grad=way), parameters()
     phi, report = jax.jit(inner)(theta, None, support)
+    value_and_slope = jax.jit(jax.value_and_grad(noisy))
     for t in range(steps):
         batch = jax.tree.map(lambda x, t=t: x[t], support)
-        assert float(report.losses[t]) == pytest.approx(float(noisy(theta, batch)), rel=1e-12)
-        theta = jax.tree.map(lambda p, g: p - 0.1 * g, theta, jax.grad(noisy)(theta, batch))
+        value, slope = value_and_slope(theta, batch)
+        assert float(report.losses[t]) == pytest.approx(float(value), rel=1e-12)
+        theta = jax.tree.map(lambda p, g: p - 0.1 * g, theta, slope)
     for one, other in zip(jax.tree.leaves(phi), jax.tree.leaves(theta), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-12)
     if way == "first_order":
@@ -137,6 +139,28 @@ def test_float32_is_float64_to_its_digits():
     np.testing.assert_allclose(found[False], found[True], rtol=0, atol=3e-6 * np.abs(found[True]).max())
 
 
+@pytest.mark.parametrize(("rate", "explodes"), [(0.5, False), (3.0, True)])
+def test_a_run_that_explodes_is_finite_and_reported_all_the_same(rate, explodes):
+    """On x^2 / 2 each step multiplies x by 1 - rate: -2 at rate 3, so that the loss grows fourfold."""
+
+    def square(x, _):
+        return jnp.sum(x**2) / 2
+
+    inner = inner_loop(square, optax.sgd(rate), 10)
+    phi, report = inner(jnp.ones(1), None, ())
+    np.testing.assert_allclose(phi, (1 - rate) ** 10, rtol=1e-5)
+    np.testing.assert_allclose(report.losses, (1 - rate) ** (2 * np.arange(10)) / 2, rtol=1e-5)
+    assert float(report.ceiling) == 0.5 + 1e3 * 1.5
+    assert bool(report.diverged) == explodes
+    # The last step is the query's business: after 6 steps the loss before the last is 512, after it 2,048.
+    short = inner_loop(square, optax.sgd(rate), 6)
+    assert not bool(short(jnp.ones(1), None, ())[1].diverged)
+    _, outcome = over_tasks(short, square)(jnp.ones(1), None, Tasks((), jnp.ones((2, 1))))
+    assert outcome.diverged.tolist() == [explodes] * 2
+    tolerant = inner_loop(square, optax.sgd(rate), 10, explosion=1e9)
+    assert not bool(tolerant(jnp.ones(1), None, ())[1].diverged)
+
+
 # --- clipping ----------------------------------------------------------------------------------------------------
 
 
@@ -158,32 +182,27 @@ def test_clipping_bounds_the_norm_and_is_differentiable_also_at_zero(x64):
 # --- square roots ------------------------------------------------------------------------------------------------
 
 
-def meta_gradient_with_an_untouched_row(optimizer):
-    """Of embeddings of which the support touches only the first: the second's gradient is always exactly zero."""
+def meta_gradient_without_a_feature(optimizer):
+    """The second feature is zero in the support, so the gradient of its weight is exactly zero; the query has it."""
 
-    def embedded(table, batch):
-        return jnp.sum((jnp.tanh(table[batch["row"]]) - batch["y"]) ** 2)
+    def regression(weights, batch):
+        x, y = batch
+        return jnp.mean((jnp.tanh(x @ weights) - y) ** 2)
 
-    inner = inner_loop(embedded, optimizer, 3)
-    given = Tasks({"row": jnp.array([0]), "y": jnp.array([0.9])}, {"row": jnp.array([1]), "y": jnp.array([0.4])})
-    both = Tasks(jax.tree.map(lambda x: x[None], given.support), jax.tree.map(lambda x: x[None], given.query))
-
-    def judged(table, query):
-        return embedded(table, query) + embedded(table, {"row": jnp.array(0), "y": jnp.array(0.5)})
-
-    def value(table):
-        return over_tasks(inner, judged)(table, None, both)[0]
-
-    table = jnp.array([0.3, -0.2])
-    return np.asarray(jax.grad(value)(table)), lambda: central_differences.jacobian(jax.jit(value), np.asarray(table))
+    support = (jnp.array([[1.0, 0.0], [-0.5, 0.0]]), jnp.array([0.9, 0.2]))
+    query = (jnp.array([[0.7, 1.0], [0.3, -2.0]]), jnp.array([0.4, 0.1]))
+    inner = inner_loop(regression, optimizer, 3)
+    value = jax.jit(lambda weights: regression(inner(weights, None, support)[0], query))
+    weights = np.array([0.3, -0.2])
+    return np.asarray(jax.grad(value)(jnp.asarray(weights))), central_differences.jacobian(value, weights)
 
 
 def test_adam_has_a_derivative_where_a_gradient_is_always_zero(x64):
     """optax's Adam gives NaN there; with the root moved by 1e-30 it is right, and updates are the same."""
-    spoilt, _ = meta_gradient_with_an_untouched_row(optax.adam(0.05))
-    assert np.isnan(spoilt).any()
-    found, slope = meta_gradient_with_an_untouched_row(adam(0.05))
-    np.testing.assert_allclose(found, slope(), rtol=0, atol=1e-6 * np.abs(found).max())
+    spoilt, _ = meta_gradient_without_a_feature(optax.adam(0.05))
+    assert np.isnan(spoilt).all()
+    found, slope = meta_gradient_without_a_feature(adam(0.05))
+    np.testing.assert_allclose(found, slope, rtol=0, atol=1e-6 * np.abs(found).max())
     gradient = jnp.array([1e-3, -2.0, 0.0])
     for ours, optaxs in zip(*(o.update(gradient, o.init(gradient)) for o in (adam(0.1), optax.adam(0.1))), strict=True):
         for one, other in zip(jax.tree.leaves(ours), jax.tree.leaves(optaxs), strict=True):

@@ -32,9 +32,9 @@ def test_calls_are_cut_anywhere_and_are_the_plain_loop(x64):
         np.testing.assert_allclose(one, other, rtol=1e-12, atol=1e-14)
     for whole, *halves in zip(progress, first, second, strict=True):
         np.testing.assert_allclose(whole, np.concatenate(halves), rtol=1e-12)
-    meta, memory = begun.meta, begun.memory
+    meta, memory, gradient_of = begun.meta, begun.memory, jax.jit(LEARNER.gradient)
     for i in range(6):
-        (value, _), gradient = jax.jit(LEARNER.gradient)(meta, sample(jax.random.fold_in(key, i)))
+        (value, _), gradient = gradient_of(meta, sample(jax.random.fold_in(key, i)))
         assert float(progress.value[i]) == pytest.approx(float(value), rel=1e-12)
         update, memory = OPTIMIZER.update(gradient, memory, meta)
         meta = optax.apply_updates(meta, update)
