@@ -88,14 +88,13 @@ def implicit(
     """The adapted leaves, the support losses, and |grad R| at the end; reverse mode by `pull_back`."""
     values, constants, join = floats((given, support))
 
-    @jax.custom_vjp
-    def adapted(values: list, constants: list) -> tuple[Tree, Array, Array]:
+    def run(values: list, constants: list) -> tuple[Tree, Array, Array]:
         given, support = join(values, constants)
         phi, losses = unrolled(problem, given, support, first_order=False, remat=False)
         return phi, losses, stationarity(problem, phi, given, support)
 
     def forward(values: list, constants: list) -> tuple[Any, Any]:
-        result = adapted(values, constants)
+        result = run(values, constants)
         return result, (result[0], values, constants)
 
     def backward(residuals: Any, cotangents: tuple[Tree, Array, Array]) -> tuple[list, None]:
@@ -103,6 +102,7 @@ def implicit(
         given, support = join(values, constants)
         return pull_back(problem, linear, phi, given, support, cotangents[0])[0], None
 
+    adapted = jax.custom_vjp(run)
     adapted.defvjp(forward, backward)
     return adapted(values, constants)
 

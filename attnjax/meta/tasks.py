@@ -117,7 +117,7 @@ def summarise(query_losses: Float[Array, " tasks"], reports: Adaptation) -> Outc
 
 def check_tasks(tasks: Any) -> Tasks:
     """A pair of support and query as `Tasks`, if their leaves have one leading axis; else raises `UserError`."""
-    tasks = Tasks(*tasks)
+    tasks = Tasks(*jax.tree.map(jnp.asarray, tuple(tasks)))
     shapes = [jnp.shape(leaf) for leaf in jax.tree.leaves(tasks)]
     if len({shape[:1] for shape in shapes}) != 1 or not all(shape and shape[0] > 0 for shape in shapes):
         fail(

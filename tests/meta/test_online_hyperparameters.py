@@ -71,7 +71,7 @@ def test_the_returns_are_those_of_their_sum():
 
 
 def test_the_meta_gradient_is_that_of_central_differences_with_each_optimiser(x64):
-    """Also in the second step, when momentum and moments are not zero."""
+    """Also in the second step, when momentum and moments are not zero; Adam's first is a sign, of derivative nearly 0."""
     flat, restore = ravel_pytree(start()[1])
     for optimizer in (optax.sgd(0.1), optax.sgd(0.1, 0.9), adam(0.05)):
         learner = online_cross_validation(shaped, optimizer, fixed, optax.sgd(0.5))
@@ -88,8 +88,9 @@ def test_the_meta_gradient_is_that_of_central_differences_with_each_optimiser(x6
             )
             state, seen = seen_from(flat, state, *data)
             found = ravel_pytree(seen.meta_gradient)[0]
-            assert np.abs(slope).min() > 1e-6
-            np.testing.assert_allclose(found, slope, rtol=0, atol=1e-6 * np.abs(slope).max())
+            assert t == 0 or np.abs(slope).min() > 1e-5
+            # Differences of numbers of order 1 are known to 1e-16 over the step of 1e-5.
+            np.testing.assert_allclose(found, slope, rtol=0, atol=1e-6 * np.abs(slope).max() + 1e-10)
             np.testing.assert_allclose(ravel_pytree(state.eta)[0], flat - 0.5 * found, rtol=1e-12)
 
 
