@@ -70,11 +70,6 @@ def slopes(of, optimizer, clip=None):
     return central_differences.jacobian(lambda flat: value(flat, tasks())[0], flat)
 
 
-def single_tasks():
-    """The tasks of `tasks()` as batches of one."""
-    return [jax.tree.map(lambda x, i=i: x[i : i + 1], tasks()) for i in range(TASKS)]
-
-
 # --- registries --------------------------------------------------------------------------------------------------
 
 
@@ -169,7 +164,7 @@ def test_batched_is_looped_and_new_tasks_do_not_recompile(way):
     flat, _, gradient, traces = compiled(way)
     together = gradient(flat, tasks())[1]
     before = len(traces)
-    alone = [gradient(flat, task) for task in single_tasks()]
+    alone = [gradient(flat, jax.tree.map(lambda x, i=i: x[i : i + 1], tasks())) for i in range(TASKS)]
     assert len(traces) == before + 1  # for one task instead of three
     assert_relative(sum(slope for _, slope in alone) / TASKS, together, 1e-12)
 
@@ -246,7 +241,9 @@ def test_a_batch_is_the_mean_of_its_tasks_however_it_is_cut(name):
         np.testing.assert_allclose(one, other, rtol=1e-11, atol=1e-13)
     turned = jax.tree.map(lambda x: x[::-1], tasks())
     np.testing.assert_allclose(gradient(flat, turned)[2], whole[2], rtol=1e-11, atol=1e-13)
-    alone = [gradient(flat, task)[2] for task in single_tasks()]
+    # A batch of copies of one task is that task, and needs no other program.
+    copies = [jax.tree.map(lambda x, i=i: jnp.stack([x[i]] * TASKS), tasks()) for i in range(TASKS)]
+    alone = [gradient(flat, task)[2] for task in copies]
     np.testing.assert_allclose(sum(alone) / TASKS, whole[2], rtol=1e-11, atol=1e-13)
 
 

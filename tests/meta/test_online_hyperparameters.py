@@ -71,7 +71,7 @@ def test_the_returns_are_those_of_their_sum():
 
 
 def test_the_meta_gradient_is_that_of_central_differences_with_each_optimiser(x64):
-    """Also in the second step, when momentum and moments are not zero; Adam's first is a sign, of derivative nearly 0."""
+    """Also in the second step, when memories are not zero; Adam's first is a sign, of derivative nearly 0."""
     flat, restore = ravel_pytree(start()[1])
     for optimizer in (optax.sgd(0.1), optax.sgd(0.1, 0.9), adam(0.05)):
         learner = online_cross_validation(shaped, optimizer, fixed, optax.sgd(0.5))
