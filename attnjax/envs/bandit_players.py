@@ -9,14 +9,16 @@ which no expectation feels, since arms are exchangeable.
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.scipy.special import xlogy
 from jaxtyping import Array, Float, Int
 
 from attnjax.envs.bandits import BernoulliBandit
+from attnjax.envs.posterior_draws import beta
 from attnjax.envs.rollouts import Policy
 from attnjax.envs.spaces import check_size, float_dtype
 from attnjax.envs.wrappers import Trial
@@ -61,7 +63,7 @@ def _player(trial: Trial, choose: Callable[[Counts, Array], Int[Array, ""]]) -> 
 
 def _posterior(counts: Counts, key: Array) -> Float[Array, " k"]:
     """One draw of all arms from what is known of them."""
-    return jax.random.beta(key, 1 + counts.successes, 1 + counts.pulls - counts.successes)
+    return beta(key, 1 + counts.successes, 1 + counts.pulls - counts.successes)
 
 
 def random(trial: Trial) -> Policy:
@@ -144,16 +146,14 @@ def likeliest_thompson(trial: Trial, samples: int) -> Policy:
 
     def choose(counts: Counts, key: Array) -> Array:
         draws = jax.vmap(lambda key: _posterior(counts, key))(jax.random.split(key, samples))
-        # A draw rounded to 0 or 1 has a finite density only where nothing was seen against it.
-        powers = counts.successes, counts.pulls - counts.successes
-        density = jax.vmap(lambda draw: jnp.sum(_xlogy(powers[0], draw) + _xlogy(powers[1], 1 - draw)))(draws)
-        return jnp.argmax(draws[jnp.argmax(density)])
+        failures = counts.pulls - counts.successes
+
+        def density(draw: Array) -> Array:
+            return jnp.sum(xlogy(counts.successes, draw) + xlogy(failures, 1 - draw))
+
+        return jnp.argmax(draws[jnp.argmax(jax.vmap(density)(draws))])
 
     return _player(trial, choose)
-
-
-def _xlogy(x: Any, y: Any) -> Array:
-    return jax.scipy.special.xlogy(x, y)
 
 
 def by_index(trial: Trial, indices: np.ndarray | Array) -> Policy:

@@ -146,15 +146,10 @@ class GymnasiumVectorEnv(VectorEnv):
             )
         actions = np.asarray(actions)
         space = self.env.action_space
-        shaped = actions.shape == (self.num_envs, *space.shape)
+        fits = actions.shape == (self.num_envs, *space.shape)
         if isinstance(space, Discrete):
-            fits = (
-                shaped
-                and np.issubdtype(actions.dtype, np.integer)
-                and bool(((actions >= 0) & (actions < space.n)).all())
-            )
-        else:
-            fits = shaped
+            fits = fits and np.issubdtype(actions.dtype, np.integer)
+            fits = fits and bool(((actions >= 0) & (actions < space.n)).all())
         if not fits:
             fail(
                 "GymnasiumVectorEnv.step",
@@ -173,5 +168,6 @@ class GymnasiumVectorEnv(VectorEnv):
             infos["final_obs"] = np.full(self.num_envs, None, dtype=object)
             for row in np.flatnonzero(ended):
                 infos["final_obs"][row] = final[row]
-            infos["_final_obs"] = ended
+            infos["final_info"] = {}
+            infos["_final_obs"] = infos["_final_info"] = ended
         return self._seen(obs), np.array(reward, np.float64), terminations, truncations, infos

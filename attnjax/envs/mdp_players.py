@@ -4,7 +4,11 @@ What is known is how often each action was taken in each state, what it paid in 
 distribution of the tasks: expected rewards N(1, 1) seen through noise of variance 1, and flat Dirichlet transitions,
 so after n visits with rewards of sum r and moves m(s')
 
-    R | known ~ N( (1 + r) / (1 + n), 1 / (1 + n) ),      P | known ~ Dirichlet(1 + m).
+    R | known ~ N( (mu + r) / (1 + n), 1 / (1 + n) ),   mu = 1,      P | known ~ Dirichlet(1 + m).
+
+Players with a prior take mu as `prior_mean`. The rows that Duan et al. (2016) publish for posterior sampling are those
+of mu = 0, the default of the library they ran: pairs never tried look worse than they are, so fewer are tried, and
+over few episodes that pays.
 
 A player turns that into Q-values (h, s, a) of the coming episode by backward induction on a model of its making. Where
 an episode ends, the next state is not shown (the next episode begins), so the last move of each is not counted.
@@ -19,6 +23,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from attnjax.envs.posterior_draws import dirichlet
 from attnjax.envs.spaces import check_size, float_dtype
 from attnjax.envs.tabular import MEAN_REWARD, TabularMDP, TabularTask
 from attnjax.errors import fail
@@ -81,17 +86,17 @@ def _backward(rewards: Array, expect: Callable[[Array], Array], horizon: int) ->
     return jax.lax.scan(one, jnp.zeros(rewards.shape[0], rewards.dtype), None, length=horizon, reverse=True)[1]
 
 
-def _posterior_mean(known: Known) -> tuple[Array, Array]:
+def _posterior_mean(known: Known, prior_mean: float | Array) -> tuple[Array, Array]:
     moves = 1 + known.moves
-    rewards = (MEAN_REWARD + known.paid) / (1 + known.visits)
+    rewards = (prior_mean + known.paid) / (1 + known.visits)
     return rewards, moves / jnp.sum(moves, axis=-1, keepdims=True)
 
 
-def _posterior_draw(known: Known, key: Array) -> tuple[Array, Array]:
+def _posterior_draw(known: Known, key: Array, prior_mean: float | Array) -> tuple[Array, Array]:
     key_rewards, key_moves = jax.random.split(key)
-    mean, _ = _posterior_mean(known)
+    mean, _ = _posterior_mean(known, prior_mean)
     noise = jax.random.normal(key_rewards, mean.shape, mean.dtype)
-    return mean + noise / jnp.sqrt(1 + known.visits), jax.random.dirichlet(key_moves, 1 + known.moves)
+    return mean + noise / jnp.sqrt(1 + known.visits), dirichlet(key_moves, 1 + known.moves)
 
 
 def _frequencies(known: Known) -> tuple[Array, Array]:
@@ -114,40 +119,45 @@ def random(env: TabularMDP) -> Player:
     return Player(lambda known, key, episode: jnp.zeros(shape, known.paid.dtype))
 
 
-def greedy(env: TabularMDP, *, prior: bool = False) -> Player:
+def greedy(env: TabularMDP, *, prior_mean: float | None = None) -> Player:
     """Certainty equivalence: plans on what was seen as if it were the truth.
 
     Args:
         env: the process.
-        prior: whether to plan on the posterior mean instead of on averages, which are 0 for what was never tried; the
-            published row is the latter.
+        prior_mean: mu, to plan on the posterior mean; or None for averages, which are 0 for what was never tried, as
+            in the published row.
 
     Source: Duan et al. (2016), §3.2, epsilon-greedy with epsilon = 0.
     """
-    return epsilon_greedy(env, 0.0, prior=prior)
+    return epsilon_greedy(env, 0.0, prior_mean=prior_mean)
 
 
-def epsilon_greedy(env: TabularMDP, epsilon: float | Array, *, prior: bool = False) -> Player:
+def epsilon_greedy(env: TabularMDP, epsilon: float | Array, *, prior_mean: float | None = None) -> Player:
     """The greedy player, with any action with probability epsilon in each step; epsilon may be traced."""
-    model = _posterior_mean if prior else _frequencies
-    return Player(lambda known, key, episode: q_values(*model(known), env.horizon), epsilon)
+
+    def plan(known: Known, key: Array, episode: Array) -> QValues:
+        model = _frequencies(known) if prior_mean is None else _posterior_mean(known, prior_mean)
+        return q_values(*model, env.horizon)
+
+    return Player(plan, epsilon)
 
 
-def psrl(env: TabularMDP) -> Player:
+def psrl(env: TabularMDP, *, prior_mean: float = MEAN_REWARD) -> Player:
     """Posterior sampling: plays an episode as if one draw from the posterior were the truth.
 
     Source: Strens (2000); Osband, Russo and Van Roy (2013), (More) efficient reinforcement learning via posterior
     sampling.
     """
-    return opsrl(env, samples=1)
+    return opsrl(env, samples=1, prior_mean=prior_mean)
 
 
-def opsrl(env: TabularMDP, samples: int) -> Player:
+def opsrl(env: TabularMDP, samples: int, *, prior_mean: float = MEAN_REWARD) -> Player:
     """Optimistic posterior sampling: the largest Q-value of several draws, entry by entry.
 
     Args:
         env: the process.
         samples: draws; 1 is `psrl`. Tuned over 1 to 20 in Duan et al. (2016).
+        prior_mean: mu.
 
     Raises:
         UserError: for less than one sample.
@@ -158,7 +168,7 @@ def opsrl(env: TabularMDP, samples: int) -> Player:
 
     def plan(known: Known, key: Array, episode: Array) -> QValues:
         def more(best: Array, key: Array) -> tuple[Array, None]:
-            return jnp.maximum(best, q_values(*_posterior_draw(known, key), env.horizon)), None
+            return jnp.maximum(best, q_values(*_posterior_draw(known, key, prior_mean), env.horizon)), None
 
         none = jnp.full((env.horizon, env.states, env.actions), -jnp.inf, known.paid.dtype)
         return jax.lax.scan(more, none, jax.random.split(key, samples))[0]
@@ -166,18 +176,19 @@ def opsrl(env: TabularMDP, samples: int) -> Player:
     return Player(plan)
 
 
-def beb(env: TabularMDP, bonus: float | Array) -> Player:
+def beb(env: TabularMDP, bonus: float | Array, *, prior_mean: float = MEAN_REWARD) -> Player:
     """The Bayesian exploration bonus: plans on the posterior mean with beta / (1 + n_0) added to each reward.
 
     Args:
         env: the process.
         bonus: beta; may be traced. n_0 counts the prior's moves too, one per next state.
+        prior_mean: mu.
 
     Source: Kolter and Ng (2009), Near-Bayesian exploration in polynomial time; planned per episode here.
     """
 
     def plan(known: Known, key: Array, episode: Array) -> QValues:
-        rewards, transitions = _posterior_mean(known)
+        rewards, transitions = _posterior_mean(known, prior_mean)
         seen = jnp.sum(1 + known.moves, axis=-1)
         return q_values(rewards + bonus / (1 + seen), transitions, env.horizon)
 
