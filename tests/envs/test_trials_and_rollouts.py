@@ -78,7 +78,8 @@ def test_a_rollout_is_the_loop_it_stands_for():
     env = TabularMDP(states=4, actions=3, horizon=6)
     task = env.sample_task(jax.random.key(0))
     key = jax.random.key(1)
-    played = jax.jit(lambda task, key: rollout(env, anything(env), task, key, 6))(task, key)
+    play = jax.jit(lambda task, key: rollout(env, anything(env), task, key, 6))
+    played = play(task, key)
     key_reset, key_steps = jax.random.split(key)
     obs, state = env.reset(key_reset, task)
     for time in range(6):
@@ -92,14 +93,14 @@ def test_a_rollout_is_the_loop_it_stands_for():
         obs, state = step.obs, step.state
     assert played.alive.all()
     np.testing.assert_array_equal(np.flatnonzero(played.truncated), [5])
-    # A longer one begins as a shorter one, over tasks it is vmapped, and its rows are single ones.
+    # A longer one begins as a shorter one; vmapped over tasks, its rows are single ones.
     shorter = rollout(env, anything(env), task, key, 4)
     np.testing.assert_allclose(played.reward[:4], shorter.reward, atol=1e-6)
     tasks = jax.vmap(env.sample_task)(jax.random.split(key, 3))
     keys = jax.random.split(jax.random.key(2), 3)
-    many = jax.vmap(lambda task, key: rollout(env, anything(env), task, key, 6))(tasks, keys)
+    many = jax.vmap(play)(tasks, keys)
     for row in range(3):
-        one = rollout(env, anything(env), jax.tree.map(lambda leaf, row=row: leaf[row], tasks), keys[row], 6)
+        one = play(jax.tree.map(lambda leaf, row=row: leaf[row], tasks), keys[row])
         np.testing.assert_allclose(many.reward[row], one.reward, atol=1e-6)
 
 
