@@ -95,7 +95,7 @@ def test_each_plan_is_backward_induction_on_the_model_it_names():
 
 def test_posterior_samplers_draw_from_the_posterior_and_settle_on_the_truth():
     seen = known(SMALL)
-    keys = jax.random.split(jax.random.key(0), 2000)
+    keys = jax.random.split(jax.random.key(0), 500)
 
     def last(player):
         """The last step's Q-values are the drawn rewards."""
@@ -104,10 +104,10 @@ def test_posterior_samplers_draw_from_the_posterior_and_settle_on_the_truth():
     drawn = last(mdp_players.psrl(SMALL))
     spread = 1 / np.sqrt(1 + np.asarray(seen.visits))
     mean = (1 + np.asarray(seen.paid)) / (1 + np.asarray(seen.visits))
-    np.testing.assert_allclose(drawn.mean(0), mean, atol=5 / np.sqrt(2000))
-    np.testing.assert_allclose(drawn.std(0), spread, rtol=0.1)
+    np.testing.assert_allclose(drawn.mean(0), mean, atol=5 / np.sqrt(500))
+    np.testing.assert_allclose(drawn.std(0), spread, rtol=0.15)
     # The largest of four normal draws lies 1.029 standard deviations above the mean.
-    np.testing.assert_allclose(last(mdp_players.opsrl(SMALL, 4)).mean(0), mean + 1.029 * spread, atol=0.1)
+    np.testing.assert_allclose(last(mdp_players.opsrl(SMALL, 4)).mean(0), mean + 1.029 * spread, atol=0.15)
     task = SMALL.sample_task(jax.random.key(1))
     much = Known(jnp.full((4, 3), 1e7), 1e7 * task.rewards, 1e7 * task.transitions)
     truth = q_values(task.rewards, task.transitions, 5)
