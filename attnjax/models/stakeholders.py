@@ -7,6 +7,7 @@ as in the graph of *Metaverse* §2.1; the users' own attention is `attnjax.model
 into a market, which `attnjax.allocation.solve` decides.
 """
 
+import dataclasses
 from typing import Any, NamedTuple
 
 import flax.linen as nn
@@ -190,7 +191,7 @@ class PlatformAttention(nn.Module):
         hidden = nn.gelu(nn.Dense(self.features, name="creators")(seen))
         prices = nn.softplus(nn.Dense(1, bias_init=nn.initializers.constant(-3.0), name="prices")(hidden)[:, 0])
         claims = nn.Dense(1, name="floors")(hidden)[:, 0]
-        # The entry for nobody grows with the number of creators, so that untrained floors claim half the guarantee.
+        # The entry for nobody grows with the number of creators, so that untrained floors claim about half the guarantee.
         nobody = self.param("unclaimed", nn.initializers.zeros_init(), ()) + jnp.log(creators)
         shares = jax.nn.softmax(jnp.append(claims, nobody))[:-1]
         slots = None
@@ -270,7 +271,7 @@ def join(
     return Market(
         scores=drawn_scores(scores, creators, drawn, gain),
         budgets=budgets.astype(dtype),
-        creators=creators,
+        creators=dataclasses.replace(creators, share=creators.share.astype(dtype)),
         creator_value=Floors(steering.floors.astype(dtype)),
         platform_rates=steering.prices.astype(dtype),
         temperature=jnp.asarray(0.0 if slots is not None else temperature, dtype),

@@ -5,8 +5,8 @@
 h is the encoding of the history's last event (of a start token, if there is none), v_i an item's embedding, by its id
 and its features, tied to what the encoder reads. b_i is what everybody likes. B says which item leads to which, as in
 EASE (Steck 2019, Embarrassingly shallow autoencoders for sparse data), and m_t in (0, 2) how well an event is
-remembered, by how many came after it, its age and its rating. W starts at 0, so an untrained model ranks by popularity, or by EASE's closed form:
-see `warm_start`. User attention of *Metaverse* §2.1 and §3.2 step 2.
+remembered, by how many came after it, its age and its rating. W starts at 0, so an untrained model ranks by popularity
+or by EASE's closed form: see `warm_start`. User attention of *Metaverse* §2.1 and §3.2 step 2.
 """
 
 from typing import Any, NamedTuple
