@@ -191,7 +191,7 @@ class PlatformAttention(nn.Module):
         hidden = nn.gelu(nn.Dense(self.features, name="creators")(seen))
         prices = nn.softplus(nn.Dense(1, bias_init=nn.initializers.constant(-3.0), name="prices")(hidden)[:, 0])
         claims = nn.Dense(1, name="floors")(hidden)[:, 0]
-        # The entry for nobody grows with the number of creators, so that untrained floors claim about half the guarantee.
+        # The entry for nobody grows with the number of creators: untrained floors claim about half the guarantee.
         nobody = self.param("unclaimed", nn.initializers.zeros_init(), ()) + jnp.log(creators)
         shares = jax.nn.softmax(jnp.append(claims, nobody))[:-1]
         slots = None

@@ -166,9 +166,8 @@ class UserAttention(nn.Module):
             scores = scores + self._linked(history, valid, newest, rows)
         if admissible is not None:
             scores = jnp.where(admissible, scores, -jnp.inf)
-        attention = attention_weights(
-            scores[..., None, :], None if admissible is None else admissible[..., None, :], self.rule
-        )
+        mask = None if admissible is None else admissible[..., None, :]
+        attention = attention_weights(scores[..., None, :], mask, self.rule)
         return Spent(scores, attention[..., 0, :], state, encoded.weights)
 
     def _linked(self, history: History, valid: Array, newest: Array, rows: Array) -> Array:
@@ -186,23 +185,20 @@ class UserAttention(nn.Module):
         wish = wish + with_flags(history.ratings[..., None]) @ by_rating
         memory = jnp.where(valid, 2 * nn.sigmoid(wish[..., 0]), 0)
         flat_rows, flat_memory = rows.reshape(-1, rows.shape[-1]), memory.reshape(-1, rows.shape[-1])
-        who = jnp.arange(flat_rows.shape[0])[:, None]
-        remembered = (
-            jnp.zeros((flat_rows.shape[0], self.num_items + 1), memory.dtype).at[who, flat_rows].add(flat_memory)
-        )
+        users = flat_rows.shape[0]
+        forgotten = jnp.zeros((users, self.num_items + 1), memory.dtype)
+        remembered = forgotten.at[jnp.arange(users)[:, None], flat_rows].add(flat_memory)
         linked = gain * (remembered[:, : self.num_items] @ links)
         return linked.reshape(*valid.shape[:-1], self.num_items)
 
     def _check(self, history: History, item_features: Array | None, admissible: Array | None) -> None:
+        n, events = self.num_items, history.items.shape[-1]
         found = {
-            "categories": (history.categories.shape[-1], len(self.categories)),
-            "item features, rows": (
-                self.num_items if item_features is None else item_features.shape[0],
-                self.num_items,
-            ),
-            "admissible": (self.num_items if admissible is None else admissible.shape[-1], self.num_items),
-            "ratings": (history.ratings.shape[-1], history.items.shape[-1]),
-            "times": (history.times.shape[-1], history.items.shape[-1]),
+            "columns of categories": (history.categories.shape[-1], len(self.categories)),
+            "rows of item features": (n if item_features is None else item_features.shape[0], n),
+            "columns of admissible": (n if admissible is None else admissible.shape[-1], n),
+            "ratings": (history.ratings.shape[-1], events),
+            "times": (history.times.shape[-1], events),
         }
         for what, (got, expected) in found.items():
             if got != expected:

@@ -25,7 +25,7 @@ U, N, C = 3, 4, 3
 MADE = Creators.of([0, 1, 2, 3, 3], [0, 1, 2, 0, 2], num_items=N, num_creators=C)
 RNG = np.random.default_rng(0)
 SCORES, TRUE = RNG.normal(size=(U, N)), RNG.normal(size=(U, N))
-FLOORS = np.array([0.2, 0.7, 0.9])
+FLOORS = np.array([0.2, 1.2, 1.35])
 PRICES = np.array([0.1, 0.0, 0.3])
 DEMAND = np.array([1.0, 2.0, 0.5])
 pytestmark = pytest.mark.usefixtures("x64")
@@ -85,7 +85,7 @@ def test_stakeholders_losses_are_the_parts_of_welfare_and_what_floors_miss():
     satisfied = (np.asarray(truth.scores) * attention).sum() + 0.5 * entropy
     found = stakeholder_losses(truth, jnp.asarray(attention))
     np.testing.assert_allclose(found.users, -satisfied / 3.5, rtol=1e-12)
-    np.testing.assert_allclose(found.creators, 0.7 / 3.5, rtol=1e-12)
+    np.testing.assert_allclose(found.creators, 1.2 / 3.5, rtol=1e-12)
     np.testing.assert_allclose(found.platform, -(PRICES @ exposure) / 3.5, rtol=1e-12)
     assert float(found.weighted((1.0, 0.0, 2.0))) == pytest.approx(float(found.users + 2 * found.platform))
     nash = Market.of(jnp.asarray(TRUE), MADE, Nash(jnp.ones(C)), budgets=truth.budgets)

@@ -58,7 +58,7 @@ def test_a_batch_is_its_users_and_attention_spends_the_budget(fresh, run):
     np.testing.assert_allclose(together.attention.sum(1), 1, rtol=1e-5)
     np.testing.assert_allclose(together.attention, jax.nn.softmax(together.scores), rtol=1e-4, atol=1e-7)
     for u in range(2):
-        alone = MODEL.apply({"params": params}, row(HISTORY, u), ABOUT)
+        alone = run(params, row(HISTORY, u))
         np.testing.assert_allclose(together.scores[u], alone.scores, rtol=1e-4, atol=1e-4)
         np.testing.assert_allclose(together.weights[u], alone.weights, rtol=1e-4, atol=1e-5)
 
