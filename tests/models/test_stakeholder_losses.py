@@ -95,24 +95,27 @@ def test_stakeholders_losses_are_the_parts_of_welfare_and_what_floors_miss():
 
 
 def test_the_derivative_through_the_decision_is_that_of_differences():
-    """In scores, prices, demand and floors at once, with floors that bind and one that does not."""
-    truth = joined(TRUE)
+    """In scores, prices, demand and floors at once, with floors that bind and one that does not.
+
+    Creators' true floors are higher than what is decided, away from the kink where they are just met.
+    """
+    truth = joined(TRUE, floors=FLOORS + 0.1)
     start = np.concatenate([SCORES.ravel(), PRICES, DEMAND, FLOORS])
 
     @jax.jit
     def loss(x):
         scores, prices, demand, floors = jnp.split(x, [U * N, U * N + C, U * N + 2 * C])
         market = joined(scores.reshape(U, N), prices=prices, demand=demand, floors=floors)
-        return decision_focused_loss(market, truth, weights=(1.0, 0.5, 2.0), tol=1e-12)
+        return decision_focused_loss(market, truth, weights=(1.0, 0.5, 2.0), tol=1e-9)
 
-    solution = solve(joined(), 1e-12, method="newton")
+    solution = solve(joined(), 1e-9, method="newton")
     assert bool(solution.converged)
     binding = np.asarray(solution.prices) > 1e-3
     assert binding.any()
     assert not binding.all()
     exact = jax.jit(jax.grad(loss))(start)
     assert np.abs(exact[: U * N]).max() > 0.01
-    central_differences.assert_close(exact, central_differences.jacobian(loss, start, 1e-4), 1e-5)
+    central_differences.assert_close(exact, central_differences.jacobian(loss, start, 1e-3), 1e-5)
 
 
 def test_no_prediction_decides_better_than_the_truth():
