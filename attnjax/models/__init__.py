@@ -1,5 +1,74 @@
-"""Flax (linen) modules, used through `init` and `apply` only."""
+"""Flax (linen) modules, used through `init` and `apply` only, and the pure losses of the stakeholders' models."""
 
+from attnjax.models.attention import (
+    SOFTMAX,
+    Attended,
+    AttentionRule,
+    MultiHeadAttention,
+    attend,
+    attention_mask,
+    attention_weights,
+)
+from attnjax.models.attention_vector import AttentionVectorNet
+from attnjax.models.encoders import Encoded, LSTMEncoder, TransformerBlock, TransformerEncoder
 from attnjax.models.relevance import BiasedFactors, rating_error, rating_loss, relevance
+from attnjax.models.stakeholder_losses import (
+    Losses,
+    Seen,
+    decide,
+    decision_focused_loss,
+    seen_losses,
+    stakeholder_losses,
+    two_stage_loss,
+)
+from attnjax.models.stakeholders import (
+    CreatorAttention,
+    Drawn,
+    PlatformAttention,
+    Steering,
+    Works,
+    drawn_scores,
+    join,
+    reach,
+)
+from attnjax.models.user_attention import PAD, History, Spent, UserAttention, ease_links, warm_start
 
-__all__ = ["BiasedFactors", "rating_error", "rating_loss", "relevance"]
+__all__ = [
+    "PAD",
+    "SOFTMAX",
+    "Attended",
+    "AttentionRule",
+    "AttentionVectorNet",
+    "BiasedFactors",
+    "CreatorAttention",
+    "Drawn",
+    "Encoded",
+    "History",
+    "LSTMEncoder",
+    "Losses",
+    "MultiHeadAttention",
+    "PlatformAttention",
+    "Seen",
+    "Spent",
+    "Steering",
+    "TransformerBlock",
+    "TransformerEncoder",
+    "UserAttention",
+    "Works",
+    "attend",
+    "attention_mask",
+    "attention_weights",
+    "decide",
+    "decision_focused_loss",
+    "drawn_scores",
+    "ease_links",
+    "join",
+    "rating_error",
+    "rating_loss",
+    "reach",
+    "relevance",
+    "seen_losses",
+    "stakeholder_losses",
+    "two_stage_loss",
+    "warm_start",
+]

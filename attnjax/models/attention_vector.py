@@ -1,0 +1,103 @@
+"""The network of *Metaverse* §5.2: a small CNN whose ten outputs are multiplied by a learned attention vector.
+
+    3 x 32 x 32 -> conv 32 -> relu -> conv 64 -> relu -> dense 128 -> relu -> dense 10 -> times p
+
+What keeps the document's code from running, and is corrected here (reproducibility/ERRATA.md, Metaverse-5):
+
+- Nothing shrinks the images: two convolutions with padding leave 64 x 32 x 32 numbers each, and the document reshapes
+  them to rows of 64 x 8 x 8. One image becomes sixteen rows, and outputs no longer match targets. Its 8 x 8 is what two
+  poolings by 2 leave, one after each convolution; they are here.
+- The squared error subtracts class indices (b,) from outputs (b, 10). Targets are one-hot here.
+
+The attention vector adds nothing to what the network can represent: p * (W h + c) = (p * W) h + p * c, the same network
+without it. It is neither non-negative nor spends a budget; attention that does is `attnjax.models.attention`.
+"""
+
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
+
+from attnjax.errors import fail
+
+SHAPE = (32, 32, 3)
+
+
+class AttentionVectorNet(nn.Module):
+    """The document's network, with the two poolings that its dense layer's 64 x 8 x 8 inputs need.
+
+    Attributes:
+        num_classes: how many outputs, and the length of the attention vector.
+
+    >>> net = AttentionVectorNet()
+    >>> images = jnp.zeros((2, 32, 32, 3))
+    >>> net.apply(net.init(jax.random.key(0), images), images).shape
+    (2, 10)
+    """
+
+    num_classes: int = 10
+
+    @nn.compact
+    def __call__(self, images: Float[Array, "*batch 32 32 3"]) -> Float[Array, "*batch c"]:
+        """The outputs (..., num_classes) for images (..., row, column, channel), scaled to [-1, 1] in the document.
+
+        The gradient in the attention vector is the sum over images of outputs' gradients times what they multiply.
+
+        Raises:
+            UserError: for images of another shape.
+        """
+        if images.shape[-3:] != SHAPE:
+            fail(
+                "AttentionVectorNet",
+                expected=f"images (..., {', '.join(map(str, SHAPE))}): row, column, channel",
+                got=f"shape {images.shape}",
+                advice="Move channels last; attnjax.data.on_colour_canvas gives grey images this shape.",
+            )
+        x = images
+        for width in (32, 64):
+            x = nn.relu(nn.Conv(width, (3, 3), padding=1, name=f"conv_{width}")(x))
+            x = nn.max_pool(x, (2, 2), strides=(2, 2))
+        x = nn.relu(nn.Dense(128, name="dense_128")(x.reshape(*x.shape[:-3], -1)))
+        x = nn.Dense(self.num_classes, name="outputs")(x)
+        attention = self.param("attention", nn.initializers.normal(1.0), (self.num_classes,))
+        return x * attention.reshape((1,) * (x.ndim - 1) + (-1,))
+
+
+def squared_error(outputs: Float[Array, "*batch c"], labels: Int[Array, "*batch"]) -> Float[Array, ""]:
+    """The document's loss, the sum of squares over the whole batch, against one-hot targets.
+
+    Args:
+        outputs: (..., c).
+        labels: (...), in [0, c).
+
+    Raises:
+        UserError: if there is not one label per row of outputs.
+
+    >>> float(squared_error(jnp.array([[0.0, 2.0]]), jnp.array([1])))
+    1.0
+    """
+    if outputs.shape[:-1] != labels.shape:
+        fail(
+            "squared_error",
+            expected=f"one label per row of outputs, shape {outputs.shape[:-1]}",
+            got=f"shape {labels.shape}",
+            advice="Pass class indices, not one-hot rows.",
+        )
+    return jnp.sum((outputs - jax.nn.one_hot(labels, outputs.shape[-1], dtype=outputs.dtype)) ** 2)
+
+
+def without_attention(params: Any) -> Any:
+    """Parameters of the same function whose attention vector is all ones: the last layer absorbs it.
+
+    Args:
+        params: of an `AttentionVectorNet`.
+
+    Returns:
+        A tree of the same shape.
+    """
+    attention = params["attention"]
+    last = params["outputs"]
+    absorbed = {"kernel": last["kernel"] * attention[None, :], "bias": last["bias"] * attention}
+    return {**params, "outputs": absorbed, "attention": jnp.ones_like(attention)}
