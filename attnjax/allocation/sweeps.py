@@ -286,19 +286,26 @@ class _Sum(NamedTuple):
     lost: Array
 
 
-def _tile_rows(market: Market) -> int:
-    users, entries = market.scores.shape
+def _most_rows(market: Market) -> int:
+    """How many users fit into a tile."""
+    entries = market.scores.shape[1]
     positions = 1 if market.position_bias is None else market.position_bias.size
     row = entries * positions * market.scores.dtype.itemsize
     if market.candidates is not None:
         row = max(row, market.creators.num_creators * positions * market.scores.dtype.itemsize // 4)
-    return max(1, min(users, TILE_BYTES // row))
+    return max(1, TILE_BYTES // row)
 
 
 def _tiles(market: Market) -> int:
     """How many tiles each device's users make."""
     local = market.scores.shape[0] // (1 if market.mesh is None else market.mesh.size)
-    return -(-local // min(_tile_rows(market), max(local, 1)))
+    return -(-local // _most_rows(market))
+
+
+def _tile_rows(market: Market) -> int:
+    """How many users one device has per tile: tiles are alike, since the last one repeats what it lacks."""
+    users = market.scores.shape[0]
+    return -(-users // -(-users // _most_rows(market)))
 
 
 def _over_rows(market: Market, temperature: PerUser, rows: Callable[[Users], Array]) -> Array:
