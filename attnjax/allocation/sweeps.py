@@ -195,6 +195,19 @@ def anchor_items(market: Market, anchor: PerItem) -> PerItem:
     return _sum_over_tiles(market, jnp.ones_like(market.budgets), bodies, anchor)
 
 
+def even_exposure(market: Market) -> Float[Array, " c"]:
+    """The creators' exposure (c,) where every user spends alike on all entries they may see, as far as caps allow."""
+
+    def bodies(market: Market) -> tuple[Callable, None]:
+        def body(users: Users) -> Array:
+            attention = _anchor(market, users, jnp.zeros(market.creators.num_items, users.scores.dtype))
+            return _over_items(market, users, attention if users.impact is None else attention * users.impact)
+
+        return body, None
+
+    return market.creators.exposure(_sum_over_tiles(market, jnp.ones_like(market.budgets), bodies))
+
+
 def anchor_linearised(market: Market, anchor: PerItem) -> Linearisation:
     """The same with its derivative in prices, exposure counted without impact."""
     plain = dataclasses.replace(_plain(market), impact=None)
