@@ -22,7 +22,7 @@ settings.load_profile("attnjax")
 
 @pytest.fixture(autouse=True, scope="module")
 def forget_programs() -> Iterator[None]:
-    """Drops what a file compiled: thousands of programs in one process are gigabytes, and at last crash the compiler."""
+    """Drops what a file compiled: thousands of programs are gigabytes, and at last crash the compiler."""
     yield
     jax.clear_caches()
 
