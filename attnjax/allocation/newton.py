@@ -38,9 +38,9 @@ from attnjax.allocation.sweeps import (
     regret,
     sample_stride,
     spread_of_worth,
-    users_of,
     worth,
 )
+from attnjax.allocation.tiles import users_of
 from attnjax.allocation.user_sides import respond, taste
 
 Prices = Float[Array, " c"]

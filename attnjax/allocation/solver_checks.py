@@ -11,12 +11,13 @@ from attnjax.allocation.guarantees import Box, Floors, SoftBox
 from attnjax.allocation.market import Market
 from attnjax.allocation.regularizers import Entropy, SquaredNorm
 from attnjax.allocation.shortfall import smallest_shortfall
-from attnjax.allocation.sweeps import has_bounds
+from attnjax.allocation.sweeps import even_exposure, has_bounds
 from attnjax.errors import fail
 
 Prices = Float[Array, " c"]
 FAIR = Nash | AlphaFair | MaxMin
 _bounds_of = jax.jit(bounds_of)
+_even_exposure = jax.jit(even_exposure)
 
 
 @jax.jit
@@ -91,13 +92,13 @@ def _not_by_responses(market: Market, known: bool) -> str:
     return "a temperature above 0" if float(market.temperature) > 0 else ""
 
 
-def check_market(market: Market, even: Prices) -> None:
-    """Refuses markets whose creators can't have what their value asks for; `even` is `even_exposure(market)`."""
+def check_market(market: Market) -> None:
+    """Refuses markets whose creators can't have what their value asks for."""
     value = market.creator_value
     if has_bounds(market):
         _check_bounds(market)
     elif isinstance(value, FAIR):
-        _check_fair(value, even)
+        _check_fair(value, _even_exposure(market))
 
 
 def _check_bounds(market: Market) -> None:

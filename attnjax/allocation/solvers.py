@@ -25,7 +25,6 @@ REFERENCES = {
     "proportional_response": proportional_response,
 }
 METHODS = ("newton", *REFERENCES)
-_even_exposure = jax.jit(even_exposure)
 WARM = 0.03
 """The first smoothing from a warm start."""
 
@@ -91,9 +90,8 @@ def solve(
     if method == "auto":
         method = _default(market, known, materialise)
     check_method(market, method, known)
-    even = _even_exposure(market)
     if known:
-        check_market(market, even)
+        check_market(market)
     if prices is not None and jnp.shape(prices) != market.platform_rates.shape:
         fail(
             "solve",
@@ -103,7 +101,7 @@ def solve(
         )
     dtype = market.scores.dtype
     first = FIRST if prices is None else WARM
-    start = jnp.asarray(_start(market, even, method) if prices is None else prices, dtype)
+    start = jnp.asarray(_start(market, method) if prices is None else prices, dtype)
     if known:
         check_start(market, start)
     limits = (jnp.asarray(tol, dtype), jnp.asarray(max_iterations))
@@ -151,9 +149,9 @@ def _newton(
     )
 
 
-@functools.partial(jax.jit, static_argnums=2)
-def _start(market: Market, even: Prices, method: str) -> Prices:
+@functools.partial(jax.jit, static_argnums=1)
+def _start(market: Market, method: str) -> Prices:
     """Prices that the creator value suggests, given what creators would get for nothing."""
     if method in ("newton", "proportional_response"):  # which admit a temperature of 0: responses are not unique
-        return market.creator_value.start(even)
+        return market.creator_value.start(even_exposure(market))
     return market.creator_value.start(best_response(market, jnp.zeros_like(market.platform_rates)).exposure)
