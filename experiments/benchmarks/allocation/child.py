@@ -49,7 +49,7 @@ def main(folder: Path) -> None:
         prepared = solver.prepare(task, problem, setting, request["threads"])
         setup = time.perf_counter() - begin
         write_text(folder / "running.json", json.dumps({"since": time.time()}))
-        first = _timed(prepared.run)[1] if prepared.compiles else None
+        compilation = _compilation(prepared)
         raw, seconds = _timed(prepared.run)
         peak, answer = _peak_gb(), prepared.read(raw)
         raw = None
@@ -57,7 +57,7 @@ def main(folder: Path) -> None:
             "setting": setting,
             "precision": solver.PRECISION,
             "setup": setup,
-            "first": first,
+            "compilation": compilation,
             "times": [seconds],
             "seconds": seconds,
             "gap": None,
@@ -75,6 +75,14 @@ def main(folder: Path) -> None:
         if reached:
             break
     write_text(folder / "done.json", json.dumps(extra))
+
+
+def _compilation(prepared: Prepared) -> float | None:
+    """Seconds by which the first brief call is longer than the next; none where nothing is compiled."""
+    if prepared.briefly is None:
+        return None
+    _, first = _timed(prepared.briefly)
+    return max(0.0, first - _timed(prepared.briefly)[1])
 
 
 def _timed(run: Callable[[], Any]) -> tuple[Any, float]:
