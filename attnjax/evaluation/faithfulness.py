@@ -127,7 +127,7 @@ def faithfulness(
     )
     # Deleting is inserting in the reverse order, read backwards.
     ranks = jnp.concatenate([own[None], units - 1 - own[None], drawn])
-    pairs = jnp.asarray([(row, count) for row in range(len(ranks)) for count in counts])
+    pairs = jnp.asarray(np.stack(np.meshgrid(np.arange(len(ranks)), counts, indexing="ij"), -1).reshape(-1, 2))
     outputs = jax.lax.map(
         lambda pair: value((ranks[pair[0]] < pair[1]).reshape(shape)), pairs, batch_size=min(AT_ONCE, len(pairs))
     )
@@ -223,7 +223,7 @@ def randomised_model_check(
         A `RandomisedModel`.
 
     Raises:
-        UserError: for no layers or draws, or a layer that names no parameters.
+        UserError: for no layers or draws, a layer that names no parameters, or draws of another structure.
 
     >>> explain = lambda params: params["w"] * jnp.array([1.0, 2.0, 3.0, 4.0])
     >>> fresh = lambda key: {"w": jax.random.normal(key, (4,))}
@@ -240,7 +240,15 @@ def randomised_model_check(
             got=f"{draws} and {', '.join(unknown or layers) or 'no layers'}",
             advice="Name layers from the outputs down, e.g. ['outputs', 'dense_128'].",
         )
-    before, structure = explain(params), jax.tree.structure(params)
+    structure, drawn = jax.tree.structure(params), jax.tree.structure(jax.eval_shape(draw, key))
+    if structure != drawn:
+        fail(
+            "randomised_model_check",
+            expected=f"fresh parameters of the trained ones' structure {structure}",
+            got=str(drawn),
+            advice="Draw by the model's own init, and pick the same part of what it returns.",
+        )
+    before = explain(params)
     keys = jax.random.split(key, draws)
     rows = []
     for last in range(1, len(layers) + 1):

@@ -167,3 +167,5 @@ def test_what_makes_no_sense_is_refused():
     for layers, got in ((["w", "b"], "got 8 and b"), ([], "got 8 and no layers")):
         with pytest.raises(UserError, match=f"randomised_model_check: expected .*layers out of w, {got}"):
             randomised_model_check(lambda p: p["w"], {"w": jnp.ones(3)}, lambda k: {"w": jnp.ones(3)}, layers, key=KEY)
+    with pytest.raises(UserError, match=r"randomised_model_check: expected fresh parameters.*structure.*got .*'v'"):
+        randomised_model_check(lambda p: p["w"], {"w": jnp.ones(3)}, lambda k: {"v": jnp.ones(3)}, ["w"], key=KEY)
