@@ -190,7 +190,8 @@ def _layers(where: str, weights: Array | None) -> Array:
 
 def _check_path(function: Callable, inputs: Any, baseline: Any, nodes: int) -> None:
     shapes = [[(leaf.shape, leaf.dtype) for leaf in jax.tree.leaves(tree)] for tree in (inputs, baseline)]
-    if jax.tree.structure(inputs) != jax.tree.structure(baseline) or shapes[0] != shapes[1]:
+    wanted: Any = jax.tree.structure(inputs)
+    if wanted != jax.tree.structure(baseline) or shapes[0] != shapes[1]:
         fail(
             "integrated_gradients",
             expected="a baseline of the inputs' shapes and types",

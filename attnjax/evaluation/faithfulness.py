@@ -240,7 +240,8 @@ def randomised_model_check(
             got=f"{draws} and {', '.join(unknown or layers) or 'no layers'}",
             advice="Name layers from the outputs down, e.g. ['outputs', 'dense_128'].",
         )
-    structure, drawn = jax.tree.structure(params), jax.tree.structure(jax.eval_shape(draw, key))
+    structure: Any = jax.tree.structure(params)
+    drawn: Any = jax.tree.structure(jax.eval_shape(draw, key))
     if structure != drawn:
         fail(
             "randomised_model_check",

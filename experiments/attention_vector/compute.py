@@ -95,7 +95,7 @@ def load(config: Any) -> dict[str, Rows]:
 
 def outputs(params: Any, images: Any) -> jax.Array:
     """The network's ten outputs for images (n, 32, 32, 3) in bytes."""
-    return NET.apply({"params": params}, images.astype(jnp.float32) / 127.5 - 1)
+    return jnp.asarray(NET.apply({"params": params}, images.astype(jnp.float32) / 127.5 - 1))
 
 
 def loss(params: Any, rows: Rows) -> jax.Array:

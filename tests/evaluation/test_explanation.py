@@ -7,7 +7,7 @@ import pytest
 
 from attnjax.errors import UserError
 from attnjax.evaluation.explanation import attention_map, attention_rollout, integrated_gradients, occlusion
-from attnjax.models import TransformerEncoder
+from attnjax.models import MultiHeadAttention
 
 RNG = np.random.default_rng(0)
 
@@ -37,15 +37,15 @@ def test_a_product_is_shared_equally_and_what_is_not_read_gets_nothing(x64):
     assert float(one.gap) == pytest.approx(3 - 3 * 3 / 4)
 
 
-def test_attributions_of_a_transformer_add_up_in_float64(x64):
-    encoder = TransformerEncoder(features=4, num_heads=2, positions="none")
-    x, baseline = RNG.normal(size=(2, 5, 3)), RNG.normal(size=(5, 3))
-    valid = jnp.array([True] * 4 + [False])
-    params = jax.tree.map(lambda leaf: leaf.astype(jnp.float64), encoder.init(jax.random.key(0), x[0], valid))
+def test_attributions_through_attention_add_up_in_float64(x64):
+    layer = MultiHeadAttention(num_heads=2)
+    x, baseline = 2 * RNG.normal(size=(2, 5, 4)), RNG.normal(size=(5, 4))
+    mask = jnp.array([True] * 4 + [False])
+    params = jax.tree.map(lambda leaf: leaf.astype(jnp.float64), jax.jit(layer.init)(jax.random.key(0), x[0]))
 
     def explain(x):
         def function(x):
-            return encoder.apply(params, x, valid).encoding[3, 0]
+            return jnp.tanh(layer.apply(params, x, mask=mask).output[3, 0])
 
         return integrated_gradients(function, x, baseline, nodes=48)
 
@@ -53,7 +53,7 @@ def test_attributions_of_a_transformer_add_up_in_float64(x64):
     assert (abs(found.change) > 0.05).all()
     np.testing.assert_allclose(found.values.sum((1, 2)), found.change, atol=1e-6)
     np.testing.assert_allclose(found.gap, found.change - found.values.sum((1, 2)), atol=1e-12)
-    np.testing.assert_array_equal(found.values[:, 4], 0)  # padding
+    np.testing.assert_array_equal(found.values[:, 4], 0)  # masked
 
 
 def test_the_integral_is_that_of_many_small_steps_and_jit_changes_nothing():

@@ -27,7 +27,7 @@ def test_curves_of_an_additive_output_are_sums(x64):
     assert float(found.deletion_area) == pytest.approx((falling * (place + 0.5) / 8).sum())
     error = float(found.random_areas.std()) / 20
     assert abs(float(found.random_areas.mean()) - amounts.sum() / 2) < 4 * error
-    np.testing.assert_allclose(found.random[[0, -1]], [0, amounts.sum()], atol=1e-12)
+    np.testing.assert_allclose([found.random[0], found.random[-1]], [0, amounts.sum()], atol=1e-12)
 
 
 def test_no_order_beats_that_of_the_true_amounts_and_chances_say_so():
@@ -36,11 +36,11 @@ def test_no_order_beats_that_of_the_true_amounts_and_chances_say_so():
     def value(kept):
         return jnp.sum(jnp.where(kept, amounts, 0))
 
-    true = faithfulness(value, amounts, key=KEY)
+    judge = jax.jit(lambda attribution: faithfulness(value, attribution, key=KEY))
+    true, false = judge(amounts), judge(-amounts)
     assert float(true.deletion_chance) == float(true.insertion_chance) == pytest.approx(1 / 101)
     assert float(true.deletion_area) < float(true.random_areas.min())
     assert float(true.insertion_area) > float(true.random_areas.max())
-    false = faithfulness(value, -amounts, key=KEY)
     assert float(false.deletion_chance) == float(false.insertion_chance) == 1
 
 
@@ -84,7 +84,6 @@ def test_a_planted_cause_is_deleted_first_and_random_orders_miss_it():
     assert abs(float(found.deletion[1])) < 0.1 < 0.9 < float(found.insertion[1])
     assert float(found.deletion_chance) < 0.12  # one order in twelve starts with the cause
     assert float(found.random[-2]) > 0.75
-    np.testing.assert_allclose(found.deletion_area, 0.5 / 12, atol=0.05)
 
 
 def test_attention_is_no_explanation_where_the_model_decides_by_something_else():
@@ -103,13 +102,15 @@ def test_attention_is_no_explanation_where_the_model_decides_by_something_else()
     def spent(kept):
         return model.apply({"params": params}, history._replace(items=jnp.where(kept, history.items, PAD)))
 
-    def value(kept):
-        return spent(kept).scores[7]
+    number = 2 ** jnp.arange(8)
+    found = jax.jit(jax.vmap(spent))((jnp.arange(256)[:, None] // number[None]) % 2 == 1)  # every set of events
 
-    everything = jnp.ones(8, bool)
-    read = attention_map(jax.jit(spent)(everything).weights)[-1, 1:]  # by the last event, without the start token
+    def value(kept):
+        return found.scores[jnp.sum(kept * number), 7]
+
+    read = attention_map(found.weights[-1])[-1, 1:]  # by the last event, without the start token
     assert float(read.max()) > float(read.min()) > 0
-    true = jax.jit(lambda: occlusion(value, 8))()
+    true = occlusion(value, 8)
     assert int(jnp.argmax(true)) == 2
     judge = jax.jit(lambda attribution: faithfulness(value, attribution, key=KEY))
     by_occlusion, by_attention = judge(true), judge(read)
