@@ -18,7 +18,7 @@ import optax
 from attnjax.data import load_cifar10, load_mnist, on_colour_canvas
 from attnjax.errors import fail
 from attnjax.models import AttentionVectorNet
-from attnjax.models.attention_vector import squared_error, without_attention
+from attnjax.models.attention_vector import by_products, squared_error, without_attention
 from attnjax.reproduction import Context, Outcome
 from attnjax.training import fit, named
 
@@ -30,7 +30,7 @@ PAIRS = (("learned", "removed"), ("frozen", "removed"), ("learned", "frozen"))
 AT_ONCE = 250
 """Images whose outputs are computed together where nothing is trained."""
 
-NET = AttentionVectorNet()
+NET = AttentionVectorNet(convolve=by_products)
 
 
 class Rows(NamedTuple):

@@ -1,12 +1,10 @@
 """Pictures show the numbers they are given."""
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from attnjax.errors import UserError
-from attnjax.evaluation.faithfulness import faithfulness
+from attnjax.evaluation.faithfulness import Faithfulness
 from attnjax.evaluation.plots import plot_attention, plot_faithfulness, plot_reasons
 from attnjax.evaluation.reasons import ExposureReasons
 
@@ -43,9 +41,8 @@ def test_bars_of_reasons_lead_from_the_even_share_to_the_exposure():
 
 
 def test_curves_and_maps_are_drawn_as_they_are():
-    found = faithfulness(
-        lambda kept: jnp.sum(jnp.where(kept, jnp.arange(4.0), 0)), jnp.arange(4.0), key=jax.random.key(0)
-    )
+    path = np.array([0.0, 3.0, 4.0])
+    found = Faithfulness(path / 4, path[::-1] / 2, path, 1.0, 2.5, path / 3, np.array([1.5, 2.0]), 0.3, 0.3)
     (axes,) = plot_faithfulness(found, "events").axes
     np.testing.assert_array_equal(axes.lines[0].get_ydata(), found.deletion)
     np.testing.assert_array_equal(axes.lines[1].get_ydata(), found.insertion)
