@@ -113,12 +113,12 @@ def error(params: Any, rows: Rows) -> jax.Array:
     return jnp.mean(predictions(params, rows.images) != rows.labels)
 
 
-_predict = jax.jit(predictions)
+_predict, _init = jax.jit(predictions), jax.jit(NET.init)
 
 
 def start(key: Any, arm: str) -> Any:
     """A seed's parameters; arms differ in the vector only."""
-    params = NET.init(jax.random.fold_in(key, INIT), jnp.zeros((32, 32, 3)))["params"]
+    params = _init(jax.random.fold_in(key, INIT), jnp.zeros((32, 32, 3)))["params"]
     return {**params, "attention": jnp.ones_like(params["attention"])} if arm == "removed" else params
 
 

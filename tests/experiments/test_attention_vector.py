@@ -7,7 +7,7 @@ import pytest
 from attnjax.reproduction import find_project, read_record
 
 ARMS = ("learned", "frozen", "removed")
-SEEDS = 2
+SEEDS = 1
 
 
 @pytest.fixture(scope="module")
@@ -16,20 +16,20 @@ def record(clone):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(clone)
-        assert main(["run", "attention_vector", "--preset", "smoke"]) == 0
-        path = find_project().run_folder("attention_vector", "smoke") / "record.json"
+        assert main(["run", "attention_vector", "--preset", "smoke", "--", "--seeds", "1", "--training", "1280"]) == 0
+        (path,) = find_project().runs.glob("attention_vector/*/record.json")
         return read_record(path, path.name)
 
 
 def test_every_network_learns(record):
     for arm in ARMS:
         assert len(record.per_seed[f"{arm}_accuracy"]) == SEEDS
-        assert min(record.per_seed[f"{arm}_accuracy"]) > 0.5  # chance is 0.1
+        assert min(record.per_seed[f"{arm}_accuracy"]) > 0.25  # chance is 0.1, after 40 steps
         assert np.array(record.values["validation"][arm]).shape == (SEEDS, record.config["epochs"])
 
 
 def test_the_last_layer_absorbs_the_learned_vector(record):
-    assert min(record.per_seed["agreement_when_absorbed"]) > 0.998
+    assert min(record.per_seed["agreement_when_absorbed"]) > 0.99
 
 
 def test_only_the_learned_vector_moves_and_arms_are_paired(record):
@@ -39,7 +39,6 @@ def test_only_the_learned_vector_moves_and_arms_are_paired(record):
     for arm in ("frozen", "removed"):
         np.testing.assert_array_equal(end[arm], start[arm])
     assert (end["learned"] != start["learned"]).all()
-    assert not np.array_equal(start["learned"][0], start["learned"][1])
     paired = np.subtract(record.per_seed["learned_accuracy"], record.per_seed["removed_accuracy"])
     np.testing.assert_allclose(record.per_seed["learned_less_removed_accuracy"], paired)
 
@@ -59,6 +58,7 @@ def test_arms_start_alike_but_for_the_vector(clone):
     from experiments.attention_vector.compute import start
 
     learned, removed = (start(jax.random.key(0), arm) for arm in ("learned", "removed"))
+    assert not np.array_equal(learned["attention"], start(jax.random.key(1), "learned")["attention"])
     for name, part in learned.items():
         if name != "attention":
             jax.tree.map(np.testing.assert_array_equal, part, removed[name])
