@@ -18,7 +18,9 @@ KEY = jax.random.key(0)
 def test_curves_of_an_additive_output_are_sums(x64):
     """Inserting unit by unit, amount c at place k counts for (n - k - 1/2) / n of the area; the mean order for 1/2."""
     amounts, attribution = RNG.normal(size=(2, 4)), RNG.normal(size=(2, 4))
-    found = faithfulness(lambda kept: jnp.sum(jnp.where(kept, amounts, 0)), attribution, key=KEY, orders=400)
+    found = jax.jit(
+        lambda: faithfulness(lambda kept: jnp.sum(jnp.where(kept, amounts, 0)), attribution, key=KEY, orders=400)
+    )()
     falling = amounts.ravel()[np.argsort(-attribution.ravel())]
     np.testing.assert_allclose(found.insertion, [falling[:k].sum() for k in range(9)], atol=1e-12)
     np.testing.assert_allclose(found.deletion, [falling[k:].sum() for k in range(9)], atol=1e-12)
