@@ -72,7 +72,7 @@ EXPERIMENT = Experiment(
     source="Metaverse §5.2",
     config=Config,
     presets={
-        "smoke": Config(seeds=2, training=960, validation=250, test=500, epochs=2),
+        "smoke": Config(seeds=2, training=800, validation=250, test=500, epochs=2, batch_size=16),
         "paper": Config(),
     },
     cost={"smoke": Cost(minutes=0.7, memory_gb=1.5), "paper": Cost(minutes=200, memory_gb=2.5)},
