@@ -76,7 +76,7 @@ EXPERIMENT = Experiment(
         "smoke": Config(seeds=2, training=800, validation=250, test=500, epochs=2, batch_size=16),
         "paper": Config(),
     },
-    cost={"smoke": Cost(minutes=0.7, memory_gb=1.5), "paper": Cost(minutes=200, memory_gb=2.5)},
+    cost={"smoke": Cost(minutes=0.9, memory_gb=1.2), "paper": Cost(minutes=200, memory_gb=2.5)},
     run=lazily("experiments.attention_vector.compute:run"),
     tables=lazily("experiments.attention_vector.show:tables"),
     figures=lazily("experiments.attention_vector.show:figures"),

@@ -92,7 +92,7 @@ def test_tables_and_figures_come_from_the_record(record):
 
 @pytest.mark.parametrize(
     ("option", "message"),
-    [("--images svhn", "images out of mnist, cifar-10"), ("--training 60", "a batch of training")],
+    [("--images svhn", "images out of mnist, cifar-10"), ("--training 10", "a batch of training")],
 )
 def test_settings_that_make_no_sense_are_refused(call, option, message):
     code, _, err = call(f"run attention_vector --preset smoke -- {option}")
