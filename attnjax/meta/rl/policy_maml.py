@@ -191,12 +191,13 @@ def policy_maml(
         return jax.lax.stop_gradient((_as_rows(played, settings, baseline), jnp.sum(played.reward, axis=1)))
 
     def collect(meta: Meta, task: Tree, key: Array) -> Collected:
-        def one(phi: Tree, key: Array) -> tuple[Tree, tuple[Rows, Array]]:
-            rows, returns = rows_played(phi, task, key)
+        key_support, key_query = jax.random.split(key)
+
+        def one(phi: Tree, time: Array) -> tuple[Tree, tuple[Rows, Array]]:
+            rows, returns = rows_played(phi, task, jax.random.fold_in(key_support, time))
             return one_step(phi, meta.eta, rows)[0], (rows, returns)
 
-        key_support, key_query = jax.random.split(key)
-        phi, (support, before) = jax.lax.scan(one, meta.theta, jax.random.split(key_support, steps))
+        phi, (support, before) = jax.lax.scan(one, meta.theta, jnp.arange(steps))
         query, after = rows_played(phi, task, key_query)
         return Collected(Tasks(support, query), jnp.concatenate([before, after[None]]))
 

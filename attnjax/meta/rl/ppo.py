@@ -218,10 +218,11 @@ def ppo_loss(decision: Decision, rows: Rows, settings: PPO, entropy_weight: Any)
         entropy_weight: w_e.
     """
     distribution, alive = decision.distribution, rows.alive
-    # What is masked may hold anything; its ratio must not overflow, or its gradient is 0 times infinity.
+    # What is masked may hold anything, and is replaced before it is used: a gradient of 0 times infinity is NaN.
+    advantage, old, target = (jnp.where(alive, part, 0) for part in (rows.advantage, rows.value, rows.target))
     log_ratio = jnp.where(alive, distribution.log_prob(rows.action) - rows.log_prob, 0)
-    policy = -mean_over(alive, clipped_surrogate(log_ratio, rows.advantage, settings.clip))
-    value = mean_over(alive, value_error(decision.value, rows.value, rows.target, settings.value_clip))
+    policy = -mean_over(alive, clipped_surrogate(log_ratio, advantage, settings.clip))
+    value = mean_over(alive, value_error(decision.value, old, target, settings.value_clip))
     entropy = mean_over(alive, distribution.entropy())
     ratio = jnp.exp(log_ratio)
     divergence = mean_over(alive, ratio - 1 - log_ratio)
@@ -255,6 +256,7 @@ def ppo_epochs(
                 got=f"{count} rows",
                 advice="Play a multiple of them.",
             )
+        rows = jax.tree.map(jnp.asarray, rows)
         if settings.normalise:
             rows = rows._replace(advantage=normalised(rows.advantage, rows.alive))
 
