@@ -106,10 +106,9 @@ def test_the_others_are_biased_by_what_they_leave_out(expected_adaptation):
     exact, found = expected_adaptation
     size = np.linalg.norm(exact)
     bias = {name: np.linalg.norm(found[name] - exact) / size for name in ("naive", "lvc")}
-    # Over 10 % of the gradient, and differentiating REINFORCE twice is worse than curvature without cross terms.
-    assert bias["naive"] > 0.1
-    assert bias["lvc"] > 0.01
-    assert bias["naive"] > bias["lvc"]
+    # Relative to the gradient: 0.33 and 0.12 by this very sum.
+    assert bias["naive"] > 0.3
+    assert bias["lvc"] > 0.1
 
 
 def test_the_expected_hessian_of_dice_is_that_of_the_expected_return_whatever_the_baseline(x64):
