@@ -7,9 +7,9 @@ import optax
 import pytest
 from agents_of_networks import continuous
 
-from attnjax.envs import BernoulliBandit, PointMass, Policy, rollout
+from attnjax.envs import BernoulliBandit, BernoulliTask, PointMass, Policy, rollout
 from attnjax.errors import UserError
-from attnjax.meta import Meta, meta_start
+from attnjax.meta import Meta, learned_rates, log_rates, meta_start
 from attnjax.meta.rl import (
     PPO,
     Categorical,
@@ -97,6 +97,49 @@ def test_the_first_pass_is_a_plain_policy_gradient_after_adaptation(collected):
     np.testing.assert_allclose(gradient.theta, np.mean(expected, axis=0), rtol=1e-4, atol=1e-6)
     exact = pulling().learner.gradient(Meta(THETA), found.tasks)[1].theta
     assert float(jnp.abs(exact - gradient.theta).max()) > 1e-2 * float(jnp.abs(exact).max())
+
+
+def test_it_learns_where_to_start_and_how_fast_to_go():
+    """Only arms 0 and 1 ever pay, one of them in each task: a start that tries neither can't tell them apart."""
+
+    def sample(key):
+        return BernoulliTask(jax.nn.one_hot(jax.random.randint(key, (), 0, 2), 3))
+
+    maml = policy_maml(
+        PULLER,
+        learned_rates,
+        1,
+        play=play_bandit,
+        episodes=10,
+        settings=PPO(discount=1.0, epochs=2),
+        init=lambda theta: Meta(theta, log_rates(theta, 0.3)),
+    )
+    optimizer = optax.adam(0.1)
+    run = policy_iterations(maml, optimizer, sample, tasks=16, iterations=20)
+    begun = meta_start(maml.learner, optimizer, jnp.array([0.0, 0.0, 1.0]))
+    state, progress = run(begun, jax.random.key(0))
+    state, later = run(state, jax.random.key(0))
+    assert bool(progress.finite.all() & later.finite.all())
+    assert progress.returns.shape == (20, 2)
+    before, after = progress.returns[:5].mean(0), later.returns[-5:].mean(0)
+    # Of 2 pulls: at random 0.4, a fair start 1, and after adaptation nearly 2.
+    assert float(before[1]) < 1.2
+    assert float(after[1]) > 1.7
+    assert float(after[1] - after[0]) > 0.6
+    assert float(state.meta.eta) > float(begun.meta.eta)
+    assert run._cache_size() == 1
+
+
+def test_a_network_adapts_to_a_goal_it_can_not_see():
+    """The point mass in miniature: each iteration's gradient is finite, and one step of adaptation helps."""
+    maml = policy_maml(MOVER, optax.sgd(2e-3), 1, play=play_point, episodes=10, settings=PPO(epochs=2), surrogate="lvc")
+    optimizer = optax.adam(3e-3)
+    run = policy_iterations(maml, optimizer, POINT.sample_task, tasks=8, iterations=15)
+    params = NET.init(jax.random.key(0), jnp.zeros(2))
+    _, progress = run(meta_start(maml.learner, optimizer, params), jax.random.key(1))
+    assert bool(progress.finite.all())
+    gained = progress.returns[:, 1] - progress.returns[:, 0]
+    assert float(gained[-5:].mean()) > 0
 
 
 def test_no_key_is_used_twice():

@@ -6,7 +6,7 @@ import numpy as np
 import optax
 import pytest
 
-from attnjax.envs import AutoReset, PointMass, PointMassTask, Policy, rollout
+from attnjax.envs import AutoReset, BernoulliBandit, PointMass, PointMassTask, Policy, rollout
 from attnjax.errors import UserError
 from attnjax.meta.rl import (
     PPO,
@@ -189,3 +189,27 @@ def test_settings_and_rows_that_can_not_be_are_refused():
     step = ppo_epochs(agent(), optax.sgd(0.1), PPO(minibatches=3))
     with pytest.raises(UserError, match="rows that 3 minibatches divide, got 4 rows"):
         step(parameters(), (), experience(), jax.random.key(0), 0.0)
+
+
+def test_a_bandit_is_learned_without_memory():
+    """The same task always: the better arm is found, by rows of one episode."""
+    env = BernoulliBandit(2, 4)
+    task = env.sample_task(jax.random.key(0))
+    task = type(task)(jnp.array([0.2, 0.9]))
+    one = feed_forward(lambda params, seen: Decision(Categorical(params[:2]), params[2]))
+    optimizer, settings = optax.adam(0.1), PPO(minibatches=2)
+    improve = ppo_epochs(one, optimizer, settings)
+
+    @jax.jit
+    def update(params, memory, key):
+        key_play, key_epochs = jax.random.split(key)
+        policy = Policy(acting(one, params))
+        rows = jax.vmap(lambda key: rollout(env, policy, task, key, 4))(jax.random.split(key_play, 32))
+        params, memory, _ = improve(params, memory, rows_of(one, params, rows, settings), key_epochs, 0.0)
+        return params, memory
+
+    params = jnp.zeros(3)
+    memory = optimizer.init(params)
+    for i in range(10):
+        params, memory = update(params, memory, jax.random.key(i))
+    assert float(jax.nn.softmax(params[:2])[1]) > 0.9
