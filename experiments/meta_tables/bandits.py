@@ -42,9 +42,7 @@ def rows(trial: Trial) -> dict[str, Row]:
         "ucb1": Row(lambda c: players.ucb1(trial, c), (0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0)),
         "thompson": Row(lambda _: players.thompson(trial)),
         "optimistic_thompson": Row(lambda _: players.optimistic_thompson(trial)),
-        "likeliest_thompson": Row(
-            lambda samples: players.likeliest_thompson(trial, samples), (2, 5, 10, 20), static=True
-        ),
+        "likeliest_thompson": Row(lambda samples: players.likeliest_thompson(trial, samples), (2, 5, 10), static=True),
         "whittle": Row(lambda _: players.by_index(trial, whittle_indices(pulls))),
         "gittins": Row(lambda _: players.by_index(trial, _gittins(pulls))),
     }

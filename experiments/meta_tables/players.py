@@ -69,10 +69,12 @@ def measure(
     makers: list[tuple[Callable[[Any], Any], float | None]] = []
     candidates: dict[str, list[tuple[int, float]]] = {}
     for name, row in rows.items():
-        settings = some(row.grid, config.settings)
-        first = len(makers)
-        makers += [(row.make, setting) for setting in settings] if row.static else [(row.make, None)]
-        candidates[name] = [(first + k * row.static, setting) for k, setting in enumerate(settings)]
+        candidates[name] = []
+        for setting in some(row.grid, config.settings):
+            maker = (row.make, setting if row.static else None)
+            if maker not in makers:
+                makers.append(maker)
+            candidates[name].append((makers.index(maker), setting))
 
     @jax.jit
     def block(keys: jax.Array, which: Any, setting: Any) -> jax.Array:
@@ -100,7 +102,7 @@ def measure(
             tried = [returns(TUNE, config.block, *choice).mean() for choice in choices]
             choices = [choices[int(np.argmax(tried))]]
         earned = returns(PLAY, config.play_tasks, *choices[0])
-        setting = float(choices[0][1]) if len(candidates[name]) > 1 else None
+        setting = float(choices[0][1]) if len(rows[name].grid) > 1 else None
         return {"mean": earned.mean(axis=1), "deviation": earned.std(axis=1), "setting": setting}
 
     found = {

@@ -117,7 +117,7 @@ def _sinusoid_tables(record: Record) -> list[Table]:
                 (METHODS[method], INITS[how], *(cell for shots in SHOTS[1:] for cell in errors(method, how, shots)))
                 for method, how in rows
             ],
-            f"{_over(record)} The heads give shots and steps. The same starts, trained with 10 shots; the points of "
+            f"{_over(record)} The heads give shots, then steps. The same starts, trained with 10 shots; the points of "
             "fewer shots are among those of more. The paper shows these as curves, without numbers.",
         ),
         Table(
@@ -178,10 +178,10 @@ def _bandit_table(record: Record, pulls: int) -> Table:
         ("player", *heads),
         rows,
         f"{_over(record)} {record.config['play_tasks']:,} tasks per seed, the same for all players of a size. "
-        "Published: Duan et al. (2016), over 1,000 tasks; apart: the difference in standard errors of both samples and of "
-        "rounding. Everyone starts from one success and one failure per arm; ties go to the first arm, which the mean "
-        "does not feel since arms are exchangeable. Settings were tuned on other tasks, theirs on tasks and among "
-        "settings that are not said.",
+        "Published: Duan et al. (2016), over 1,000 tasks; apart: the difference in standard errors of both samples "
+        "and of rounding. Everyone starts from one success and one failure per arm; ties go to the first arm, which "
+        "the mean does not feel since arms are exchangeable. Settings were tuned on other tasks, theirs on tasks and "
+        "among settings that are not said.",
     )
 
 
@@ -223,9 +223,10 @@ def _process_table(record: Record) -> Table:
         rows,
         f"{_over(record)} 10 states, 5 actions, episodes of 10 steps; {record.config['play_tasks']:,} tasks per seed, "
         "the same for all players. Published and apart as above. All plan once per episode, by backward induction; "
-        "ties between actions are broken at random. UCRL2 and BEB were made for other criteria (average reward; a discount) "
-        "and are here planned over the horizon. The published rows of posterior sampling are those of a prior mean of "
-        "0, where rewards have a mean of 1: what was never tried looks worse than it is, which pays over few episodes.",
+        "ties between actions are broken at random. UCRL2 and BEB were made for other criteria (average reward; a "
+        "discount) and are here planned over the horizon. The published rows of posterior sampling are those of a "
+        "prior mean of 0, where rewards have a mean of 1: what was never tried looks worse than it is, which pays over "
+        "few episodes.",
     )
 
 
@@ -280,7 +281,7 @@ def figures(record: Record) -> list[Figure]:
         Figure(
             "Fine-tuning on five points of a new sinusoid",
             "Mean squared error against steps, from He's initialisation; lines: mean over seeds, bands: 95 % "
-            "intervals; crosses: published. Lower is better.",
+            "intervals; crosses: published, from smaller starts. Lower is better.",
             lambda: _fine_tuning(record),
         )
     ]
@@ -318,6 +319,7 @@ def _fine_tuning(record: Record) -> Any:
         if method in SINUSOID:
             axes.plot(STEPS, [SINUSOID[method][steps] for steps in STEPS], "x", color=COLOURS[method])
     axes.set_yscale("log")
+    axes.set_ylim(top=min(axes.get_ylim()[1], 30))
     axes.set_xlabel("steps of gradient descent")
     axes.set_ylabel("mean squared error")
     axes.legend(frameon=False, fontsize=8)
@@ -342,5 +344,5 @@ def _closeness(record: Record) -> Any:
     axes.axvline(100, color="black", lw=0.6, ls="--")
     axes.set_xlim(left=70)
     axes.set_xlabel("percent of the Bayes optimum")
-    axes.legend(frameon=False, fontsize=8)
+    canvas.legend(loc="outside lower center", ncols=len(sizes), frameon=False, fontsize=8)
     return canvas

@@ -4,11 +4,12 @@
     pretraining   one network trained on all curves at once
     MAML          the start from which one step of gradient descent does best, its gradient exact or first-order
 
-All start from the same parameters and, but for the first, train on the same tasks. Pretraining is MAML whose inner loop
-has no steps.
+The last two rows start from the same parameters and train on the same tasks. Pretraining is MAML whose inner loop has
+no steps.
 """
 
 import functools
+import itertools
 from typing import Any, NamedTuple
 
 import jax
@@ -99,12 +100,7 @@ def sample(key: Any) -> Tasks:
 
 def run(config: Any, keys: jax.Array, context: Context) -> Outcome:
     """Trains every start and fine-tunes it on new curves, all seeds at once."""
-    found = {
-        "pretraining": _trained(config, maml(loss, optax.sgd(INNER_RATE), 0), "pretraining", keys, context),
-        "first_order": _trained(config, first_order_maml(loss, optax.sgd(INNER_RATE), 1), "first_order", keys, context),
-        "maml": _trained(config, maml(loss, optax.sgd(INNER_RATE), 1), "maml", keys, context),
-        "multi_task": _averaged(config, keys, context),
-    }
+    found = {**_trained(config, keys, context), "multi_task": _averaged(config, keys, context)}
     evaluate = _Evaluation(config, keys)
     values: dict[str, Any] = {"network_error": found["multi_task"]["network_error"], "rate": {}, "diverged": {}}
     per_seed: dict[str, Any] = {}
@@ -123,33 +119,52 @@ def run(config: Any, keys: jax.Array, context: Context) -> Outcome:
     return Outcome({"sinusoid": values}, per_seed, {"sinusoid": {"meta_gradients_finite": finite}})
 
 
-def _trained(config: Any, learner: Learner, name: str, keys: jax.Array, context: Context) -> dict[str, Any]:
-    """What one method learns from both initialisations, with a leading axis of seeds; a state is kept now and then."""
-    optimizer = optax.adam(LEARNING_RATE)
-    one_seed = meta_iterations(learner, optimizer, sample, CALL)
-    advance = jax.jit(lambda states, streams: jax.lax.map(lambda given: one_seed(*given), (states, streams)))
-    streams = jax.vmap(lambda key: jax.random.fold_in(key, TRAIN))(keys)
-    found: dict[str, Any] = {"finite": True}
+def _trained(config: Any, keys: jax.Array, context: Context) -> dict[str, Any]:
+    """What each method learns from both initialisations, with a leading axis of seeds; a state is kept now and then.
 
-    def go_on(state: Any, begin: int, end: int, label: str) -> dict[str, Any]:
+    The methods are branches of one compiled program, since drawing tasks is most of what there is to compile.
+    """
+    learners = {
+        "pretraining": maml(loss, optax.sgd(INNER_RATE), 0),
+        "first_order": first_order_maml(loss, optax.sgd(INNER_RATE), 1),
+        "maml": maml(loss, optax.sgd(INNER_RATE), 1),
+    }
+    optimizer, names = optax.adam(LEARNING_RATE), list(learners)
+    streams = jax.vmap(lambda key: jax.random.fold_in(key, TRAIN))(keys)
+
+    def without_support(learner: Learner, meta: Any, tasks: Tasks) -> Any:
+        (value, outcome), gradient = learner.gradient(meta, tasks)
+        return (value, outcome._replace(support_losses=outcome.support_losses[:, :0])), gradient  # of one shape
+
+    branches = [functools.partial(without_support, learner) for learner in learners.values()]
+
+    @jax.jit
+    def advance(states: Any, which: Any, streams: jax.Array) -> Any:
+        chosen = learners["maml"]._replace(gradient=lambda *given: jax.lax.switch(which, branches, *given))
+        one_seed = meta_iterations(chosen, optimizer, sample, CALL)
+        return jax.lax.map(lambda given: one_seed(*given), (states, streams))
+
+    def go_on(states: Any, name: str, begin: int, end: int, label: str) -> dict[str, Any]:
         finite = True
         for _ in context.progress(range(begin, end, CALL), label):
-            state, progress = advance(state, streams)
+            states, progress = advance(states, names.index(name), streams)
             finite &= bool(progress.finite.all())
-        return {"leaves": jax.tree.leaves(state), "finite": finite}
+        return {"leaves": jax.tree.leaves(states), "finite": finite}
 
-    for how in INITS:
-        state = jax.vmap(
-            lambda key, how=how: meta_start(learner, optimizer, initial(jax.random.fold_in(key, INIT), how))
-        )(keys)
-        structure = jax.tree.structure(state)
+    found: dict[str, Any] = {name: {"finite": True} for name in names}
+    for name, how in itertools.product(reversed(names), INITS):
+        thetas = jax.vmap(functools.partial(initial, how=how))(
+            jax.vmap(lambda key: jax.random.fold_in(key, INIT))(keys)
+        )
+        states = jax.vmap(functools.partial(meta_start, learners[name], optimizer))(thetas)
+        structure = jax.tree.structure(states)
         for begin in range(0, config.iterations, STAGE):
             end = min(begin + STAGE, config.iterations)
             label = f"{name}_{how}_{end}"
-            kept = context.stage(label, functools.partial(go_on, state, begin, end, label))
-            state = jax.tree.unflatten(structure, [jnp.asarray(leaf) for leaf in kept["leaves"]])
-            found["finite"] &= kept["finite"]
-        found[how] = state.meta.theta
+            kept = context.stage(label, functools.partial(go_on, states, name, begin, end, label))
+            states = jax.tree.unflatten(structure, [jnp.asarray(leaf) for leaf in kept["leaves"]])
+            found[name]["finite"] &= kept["finite"]
+        found[name][how] = states.meta.theta
     return found
 
 
