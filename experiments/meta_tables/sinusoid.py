@@ -44,6 +44,9 @@ RATES = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1)
 WORST = 1e6
 """A test error that is larger, or no number, counts as this, so that a mean stays one."""
 
+TRIM = 0.99
+"""The share of curves, best first, in the trimmed mean."""
+
 INITS = ("he", "paper")
 METHODS = ("multi_task", "pretraining", "first_order", "maml")
 CALL, STAGE = 250, 10_000
@@ -113,6 +116,7 @@ def run(config: Any, keys: jax.Array, context: Context) -> Outcome:
             for name, result in tested.items():
                 per_seed[f"sinusoid_{method}_{how}_{name}"] = result["mean"]
                 per_seed[f"sinusoid_{method}_{how}_{name}_median"] = result["median"]
+                per_seed[f"sinusoid_{method}_{how}_{name}_trimmed"] = result["trimmed"]
                 values["rate"][f"{method}_{how}_{name}"] = result["rate"]
                 values["diverged"][f"{method}_{how}_{name}"] = result["diverged"]
     finite = all(found[method]["finite"] for method in METHODS)
@@ -251,6 +255,7 @@ class _Evaluation:
         return {
             "mean": losses.mean(axis=1, dtype=np.float64),
             "median": np.median(losses, axis=1),
+            "trimmed": np.sort(losses, axis=1)[:, : round(TRIM * losses.shape[1])].mean(axis=1, dtype=np.float64),
             "diverged": diverged.sum(axis=1),
             "rate": rate,
         }

@@ -30,7 +30,9 @@ def test_every_row_is_measured(record):
     wanted |= {f"process_10_{name}" for name in PROCESS_PLAYERS}
     ends = ["start", *(f"{shots}_{steps}" for shots in SHOTS for steps in STEPS)]
     errors = {f"sinusoid_{method}_{how}_{end}" for method in METHODS for how in INITS for end in ends}
-    assert set(record.per_seed) == wanted | errors | {f"{name}_median" for name in errors}
+    assert set(record.per_seed) == wanted | errors | {
+        f"{name}_{kind}" for name in errors for kind in ("median", "trimmed")
+    }
     assert record.certificates["sinusoid"]["meta_gradients_finite"]
 
 
