@@ -130,8 +130,9 @@ def _sinusoid_tables(record: Record) -> list[Table]:
                 for method, how in rows
             ],
             "Median over curves, and mean without the worst 1 % of them, both averaged over seeds; then the curves "
-            f"that diverged, of {record.config['tasks'] * record.config['seeds']:,}. Means have heavy tails: a few curves where gradient "
-            "descent overshoots weigh more than hundreds of good ones, and an error above 10^6 counts as 10^6.",
+            f"that diverged, of {record.config['tasks'] * record.config['seeds']:,}. Means have heavy tails: a few "
+            "curves where gradient descent overshoots weigh more than hundreds of good ones, and an error above 10^6 "
+            "counts as 10^6.",
         ),
     ]
 
