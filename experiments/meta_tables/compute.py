@@ -6,9 +6,9 @@ import jax
 import jax.numpy as jnp
 
 from attnjax.reproduction import Context, Outcome
-from experiments.meta_tables import bandits, processes, sinusoid
+from experiments.meta_tables import bandits, point_mass, processes, recurrent, sinusoid
 
-PARTS = (sinusoid.run, bandits.run, processes.run)
+PARTS = (sinusoid.run, bandits.run, processes.run, point_mass.run, recurrent.run)
 """Each is `part(config, keys, context) -> Outcome`; their entries are of different names."""
 
 

@@ -43,6 +43,16 @@ def some(grid: Sequence[float], count: int) -> list[float]:
     return [grid[round(place)] for place in places]
 
 
+@functools.partial(jax.jit, static_argnames="count")
+def block_keys(keys: jax.Array, stream: Any, number: Any, count: int) -> jax.Array:
+    """(seeds, count), one for each task of a block: all that is random when it is played."""
+
+    def of_a_seed(key: Any) -> jax.Array:
+        return jax.random.split(jax.random.fold_in(jax.random.fold_in(key, stream), number), count)
+
+    return jax.vmap(of_a_seed)(keys)
+
+
 def measure(
     config: Any,
     keys: jax.Array,
@@ -80,13 +90,6 @@ def measure(
     def block(keys: jax.Array, which: Any, setting: Any) -> jax.Array:
         players = [make(setting if own is None else own) for make, own in makers]
         return jax.lax.map(jax.vmap(lambda key: earn(players, which, key)), keys)
-
-    @functools.partial(jax.jit, static_argnames="count")
-    def block_keys(keys: jax.Array, stream: Any, number: Any, count: int) -> jax.Array:
-        def of_a_seed(key: Any) -> jax.Array:
-            return jax.random.split(jax.random.fold_in(jax.random.fold_in(key, stream), number), count)
-
-        return jax.vmap(of_a_seed)(keys)
 
     def returns(stream: int, tasks: int, which: int, setting: float) -> np.ndarray:
         """(seeds, tasks), played in blocks of one size so that there is one program."""
