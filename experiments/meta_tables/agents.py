@@ -10,7 +10,6 @@ from attnjax.models.policies import FeedForwardPolicy, GRUPolicy
 
 def remembering(net: GRUPolicy) -> Agent:
     """Of one of a few actions, with a memory."""
-
     apply: Any = net.apply
 
     def step(params: Any, memory: jax.Array, observation: jax.Array) -> tuple[jax.Array, Decision]:
@@ -22,7 +21,6 @@ def remembering(net: GRUPolicy) -> Agent:
 
 def moving(net: FeedForwardPolicy, reach: float) -> Agent:
     """In the plane, without a memory; the network's outputs are in units of `reach`."""
-
     apply: Any = net.apply
 
     def decide(params: Any, observation: jax.Array) -> Decision:

@@ -62,9 +62,9 @@ def sinusoid_tables(record: Record) -> list[Table]:
             ],
             f"{over_seeds(record)} Tested on {tested}. As in the paper, both kinds of MAML trained with 10 shots and "
             "one step of 0.01, and are tested with the same step at every number of shots and steps. The paper's "
-            "numbers start from truncated normals of 0.01, so its 0.67 is to be compared with those rows, not with He's. The "
-            "two baselines choose their step size on other curves, anew for each number of shots and steps; the "
-            f"paper's is tuned, too. Multi-task is the mean of {record.config['networks']} networks (500 in the "
+            "numbers start from truncated normals of 0.01, so its 0.67 is to be compared with those rows, not with "
+            "He's. The two baselines choose their step size on other curves, anew for each number of shots and steps; "
+            f"the paper's is tuned, too. Multi-task is the mean of {record.config['networks']} networks (500 in the "
             f"paper), each trained on one curve, to an error of at most {worst:.3f} on average. Published: Finn et al. "
             "(2017), one run; no number is printed for first-order.",
         ),

@@ -23,17 +23,21 @@ def record(clone):
 
 
 def test_every_row_is_measured(record):
-    from experiments.meta_tables.show import BANDIT_PLAYERS, INITS, METHODS, PROCESS_PLAYERS, SHOTS, STEPS
+    from experiments.meta_tables.show_play import BANDIT_PLAYERS, PROCESS_PLAYERS
+    from experiments.meta_tables.show_sinusoid import INITS, METHODS, SHOTS, STEPS
 
     wanted = {f"bandit_10_5_{name}" for name in BANDIT_PLAYERS}
     wanted |= {f"bandit_10_5_{name}_percent" for name in BANDIT_PLAYERS}
-    wanted |= {f"process_10_{name}" for name in PROCESS_PLAYERS}
+    wanted |= {f"process_10_{name}" for name in PROCESS_PLAYERS if name != "rl2"}
+    wanted |= {f"point_{which}_{steps}" for which in ("untrained", "maml") for steps in range(4)}
     ends = ["start", *(f"{shots}_{steps}" for shots in SHOTS for steps in STEPS)]
     errors = {f"sinusoid_{method}_{how}_{end}" for method in METHODS for how in INITS for end in ends}
     assert set(record.per_seed) == wanted | errors | {
         f"{name}_{kind}" for name in errors for kind in ("median", "trimmed")
     }
     assert record.certificates["sinusoid"]["meta_gradients_finite"]
+    assert record.certificates["rl2"]["parameters_finite"]
+    assert record.certificates["point"]["parameters_finite"]
 
 
 def test_training_and_adapting_help(record):
