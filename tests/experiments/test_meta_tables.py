@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from attnjax.envs import Points, bayes_optimal_return
+from attnjax.envs import BernoulliBandit, Points, Trial, bayes_optimal_return
 from attnjax.reproduction import Context, find_project, read_record
 
 
@@ -68,14 +68,39 @@ def test_players_explore_as_they_should(record):
         assert mean[f"process_10_{name}"] > 120
 
 
+def test_rl2_is_measured_on_the_tasks_of_its_table(record):
+    from experiments.meta_tables.recurrent import trials
+
+    (trial,) = trials(types.SimpleNamespace(**record.config)).values()
+    classical = Trial(BernoulliBandit(5, 10), episodes=1)
+    key = jax.random.key(3)
+    np.testing.assert_array_equal(trial.sample_task(key).probabilities, classical.sample_task(key).probabilities)
+    assert trial.max_steps == classical.max_steps == 10
+    earned = record.per_seed["bandit_10_5_rl2"]
+    np.testing.assert_allclose(record.per_seed["bandit_10_5_rl2_percent"], 100 * np.array(earned) / 6.66, rtol=1e-3)
+    reward = np.array(record.values["rl2"]["bandit_10_5"]["reward"]).mean(0)
+    assert reward[-1] > reward[0] + 0.1  # forty small updates teach it a little
+
+
+def test_longer_trials_and_more_arms_are_learned_as_far_as_was_said():
+    from experiments.meta_tables import EXPERIMENT
+    from experiments.meta_tables.recurrent import trials
+
+    sizes = trials(EXPERIMENT.presets["paper"])
+    short = {"bandit_10_5", "bandit_10_10", "bandit_10_50"}
+    assert set(sizes) == short | {"bandit_100_5", "bandit_100_10", "process_10", "process_25"}
+    assert all(trial.max_steps <= 250 for trial in sizes.values())
+
+
 def test_tables_and_figures_come_from_the_record(record):
     from experiments.meta_tables.show import figures, tables
 
     shown = tables(record)
-    assert [len(table.rows) for table in shown[:6]] == [8, 8, 8, 11, 9, 10]
+    assert [len(table.rows) for table in shown[:8]] == [8, 8, 8, 4, 11, 10, 10, 1]
     assert all(len(row) == len(table.columns) for table in shown for row in table.rows)
     (published,) = (row for row in shown[0].rows if row[0] == "MAML, exact" and row[1] == "He")
     assert published[-3:] == (0.67, 0.38, 0.35)
+    assert [row[0] for row in shown[6].rows if "not run" in row] == ["RL^2"]  # its trials are longer than smoke allows
     assert len(figures(record)) == 2
     for figure in figures(record):
         figure.build().draw_without_rendering()
@@ -118,7 +143,12 @@ def test_shots_that_do_not_count_change_nothing():
 
 @pytest.mark.parametrize(
     ("option", "message"),
-    [("--iterations 300", "multiple of 250"), ("--tasks 150", "multiple of tuning_tasks"), ("--seeds 0", "at least 1")],
+    [
+        ("--iterations 300", "multiple of 250"),
+        ("--rl2-updates 30", "multiple of 20"),
+        ("--tasks 150", "multiple of tuning_tasks"),
+        ("--seeds 0", "at least 1"),
+    ],
 )
 def test_settings_that_make_no_sense_are_refused(call, option, message):
     code, _, err = call(f"run meta_tables --preset smoke -- {option}")
