@@ -122,9 +122,9 @@ EXPERIMENT = Experiment(
     presets={
         "smoke": Config(
             seeds=2,
-            iterations=1000,
-            networks=10,
-            network_steps=300,
+            iterations=500,
+            networks=5,
+            network_steps=250,
             tasks=200,
             tuning_tasks=100,
             arms=(5,),

@@ -219,7 +219,7 @@ class _Evaluation:
 
     def __init__(self, config: Any, keys: jax.Array) -> None:
         self._keys, self._block, self._blocks = keys, config.tuning_tasks, config.tasks // config.tuning_tasks
-        self._errors = {steps: jax.jit(functools.partial(_errors, steps)) for steps in STEPS}
+        self._errors = jax.jit(_errors)
 
         @jax.jit
         def draw(keys: jax.Array, stream: Any, number: Any) -> tuple[Points, Points]:
@@ -243,12 +243,12 @@ class _Evaluation:
 
     def _best_rate(self, theta: Any, steps: int, shots: int) -> float:
         curves = self._draw(self._keys, TUNE, 0)
-        tried = [np.mean(self._errors[steps](theta, curves, shots, rate)[0]) for rate in RATES]
+        tried = [np.mean(self._errors(theta, curves, steps, shots, rate)[0]) for rate in RATES]
         return RATES[int(np.argmin(tried))]
 
     def _tested(self, theta: Any, steps: int, shots: int, rate: float) -> dict[str, Any]:
         parts = [
-            self._errors[steps](theta, self._draw(self._keys, TEST, number), shots, rate)
+            self._errors(theta, self._draw(self._keys, TEST, number), steps, shots, rate)
             for number in range(self._blocks)
         ]
         losses, diverged = (np.concatenate(part, axis=1) for part in zip(*parts, strict=True))
@@ -262,10 +262,13 @@ class _Evaluation:
 
 
 def _errors(
-    steps: int, theta: Any, points: tuple[Points, Points], shots: Any, rate: Any
+    theta: Any, points: tuple[Points, Points], steps: Any, shots: Any, rate: Any
 ) -> tuple[jax.Array, jax.Array]:
-    """The error on each curve after so many steps, at most `WORST`, and whether it diverged; each (seeds, curves)."""
-    inner = inner_loop(loss_of_shots, optax.sgd(rate), steps)
+    """The error on each curve after so many steps, at most `WORST`, and whether it diverged; each (seeds, curves).
+
+    One program for any number of steps: those beyond are of length zero.
+    """
+    inner = inner_loop(loss_of_shots, optax.sgd(lambda done: jnp.where(done < steps, rate, 0.0)), max(STEPS))
     weight = (jnp.arange(max(SHOTS)) < shots).astype(jnp.float32)
 
     def of_a_seed(given: tuple[Any, tuple[Points, Points]]) -> tuple[jax.Array, jax.Array]:

@@ -28,8 +28,7 @@ def sigmoid(x):
 
 def test_a_new_policy_is_close_to_uniform_and_its_scale_is_as_asked():
     net = FeedForwardPolicy(ACTIONS, start_scale=0.3)
-    params = net.init(jax.random.key(0), jnp.zeros(SEEN))
-    acted = net.apply(params, jax.random.normal(jax.random.key(1), (50, SEEN)))
+    acted, _ = jax.jit(net.init_with_output)(jax.random.key(0), jax.random.normal(jax.random.key(1), (50, SEEN)))
     assert float(jnp.abs(acted.actions).max()) < 0.1
     np.testing.assert_allclose(jnp.exp(acted.log_scale), 0.3, rtol=1e-6)
     assert acted.actions.shape == acted.log_scale.shape == (50, ACTIONS)
@@ -37,10 +36,10 @@ def test_a_new_policy_is_close_to_uniform_and_its_scale_is_as_asked():
 
 def test_the_gated_unit_is_what_is_written(x64):
     net = GRUPolicy(ACTIONS, features=4)
-    params = perturbed(net.init(jax.random.key(0), net.initial(), jnp.zeros(SEEN)))
+    params = perturbed(jax.jit(net.init)(jax.random.key(0), net.initial(), jnp.zeros(SEEN)))
     draw = np.random.default_rng(1)
     memory, seen = draw.normal(size=4), draw.normal(size=SEEN)
-    after, acted = net.apply(params, memory, seen)
+    after, acted = jax.jit(net.apply)(params, memory, seen)
     p = jax.tree.map(np.asarray, params["params"])
     entering = normal((seen @ p["input"]["kernel"]).reshape(3, 4)) * p["scales"][0] + p["bias"]
     held = normal((memory @ p["recurrent"]["kernel"]).reshape(3, 4)) * p["scales"][1]
@@ -51,14 +50,14 @@ def test_the_gated_unit_is_what_is_written(x64):
     np.testing.assert_allclose(acted.actions, expected @ heads["actions"]["kernel"] + heads["actions"]["bias"], 1e-6)
     np.testing.assert_allclose(acted.value, (expected @ heads["value"]["kernel"] + heads["value"]["bias"])[0], 1e-6)
     # Layer normalisation of a memory of zeros has a derivative.
-    gradient = jax.grad(lambda params: net.apply(params, net.initial(), seen)[1].value)(params)
+    gradient = jax.jit(jax.grad(lambda params: net.apply(params, net.initial(), seen)[1].value))(params)
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(gradient))
 
 
 @pytest.mark.parametrize("rule", [AttentionRule(), AttentionRule(SquaredNorm())], ids=["softmax", "sparsemax"])
 def test_a_history_read_step_by_step_is_the_one_read_in_parallel(x64, rule):
     net = HistoryPolicy(ACTIONS, length=5, features=8, heads=2, layers=2, rule=rule)
-    params = perturbed(net.init(jax.random.key(0), net.initial(), jnp.zeros(SEEN)))
+    params = perturbed(jax.jit(net.init)(jax.random.key(0), net.initial(), jnp.zeros(SEEN)))
     seen = np.random.default_rng(2).normal(size=(7, SEEN))
     starts = np.isin(np.arange(7), [0, 2])
     step = jax.jit(net.apply)

@@ -6,7 +6,7 @@ import numpy as np
 import optax
 import pytest
 
-from attnjax.envs import AutoReset, BernoulliBandit, PointMass, PointMassTask, Policy, rollout
+from attnjax.envs import AutoReset, PointMass, PointMassTask, Policy, rollout
 from attnjax.errors import UserError
 from attnjax.meta.rl import (
     PPO,
@@ -105,13 +105,13 @@ def test_one_pass_from_where_it_was_played_is_a_policy_gradient_step(x64):
 
     rows = rows._replace(log_prob=np.asarray(log_prob(params)))
     settings = PPO(value_weight=0, entropy_weight=0, epochs=1, minibatches=1, normalise=True)
-    step = ppo_epochs(agent(), optax.sgd(1.0), settings)
+    step = jax.jit(ppo_epochs(agent(), optax.sgd(1.0), settings))
     after, _, stats = step(params, optax.sgd(1.0).init(params), rows, jax.random.key(0), 0.0)
     advantage = np.where(rows.alive, rows.advantage, 0)
     advantage = advantage - advantage.sum() / rows.alive.sum()
     advantage = np.where(rows.alive, advantage, 0)
     advantage /= np.sqrt((advantage**2).sum() / rows.alive.sum())
-    reinforce = jax.grad(lambda params: jnp.sum(log_prob(params) * advantage) / rows.alive.sum())(params)
+    reinforce = jax.jit(jax.grad(lambda params: jnp.sum(log_prob(params) * advantage) / rows.alive.sum()))(params)
     np.testing.assert_allclose(after["w"] - params["w"], reinforce["w"], rtol=1e-6)
     np.testing.assert_array_equal(after["v"], params["v"])
     assert float(stats.divergence) == pytest.approx(0, abs=1e-14)
@@ -122,7 +122,8 @@ def test_each_epoch_sees_each_row_once_in_an_order_of_its_own(x64):
     params, rows = parameters(), experience()._replace(alive=np.ones((ROWS, STEPS), bool))
     settings = PPO(epochs=3, minibatches=2, normalise=False)
     still = optax.sgd(0.0)
-    _, _, stats = ppo_epochs(agent(), still, settings)(params, still.init(params), rows, jax.random.key(0), 0.0)
+    step = jax.jit(ppo_epochs(agent(), still, settings))
+    _, _, stats = step(params, still.init(params), rows, jax.random.key(0), 0.0)
     _, parts = written_out(jax.tree.map(np.asarray, params), rows, SETTINGS, 0.0)
     assert float(stats.entropy) == pytest.approx(parts[2], rel=1e-12)
     np.testing.assert_allclose(stats.clipped, parts[4], rtol=1e-12)
@@ -148,7 +149,7 @@ def counter():
 def played(env, task, steps):
     one = counter()
     play = Policy(acting(one, jnp.ones(()), greedy=True), one.memory)
-    row = rollout(env, play, task, jax.random.key(0), steps)
+    row = jax.jit(lambda task: rollout(env, play, task, jax.random.key(0), steps))(task)
     return jax.tree.map(lambda leaf: leaf[None], row)
 
 
@@ -163,7 +164,7 @@ def test_a_cut_asks_for_the_value_of_what_followed_and_an_end_does_not(ending):
     settings = PPO(discount=0.5, decay=1.0)
     for auto in (False, True):
         row = played(AutoReset(env) if auto else env, task, steps)
-        rows = rows_of(counter(), jnp.ones(()), row, settings)
+        rows = jax.jit(lambda row: rows_of(counter(), jnp.ones(()), row, settings))(row)
         beyond = 0.0 if ending == "terminated" else 4.0
         reward = np.asarray(row.reward[0, :3])
         returns = [reward[2] + 0.5 * beyond]
@@ -189,27 +190,3 @@ def test_settings_and_rows_that_can_not_be_are_refused():
     step = ppo_epochs(agent(), optax.sgd(0.1), PPO(minibatches=3))
     with pytest.raises(UserError, match="rows that 3 minibatches divide, got 4 rows"):
         step(parameters(), (), experience(), jax.random.key(0), 0.0)
-
-
-def test_a_bandit_is_learned_without_memory():
-    """The same task always: the better arm is found, by rows of one episode."""
-    env = BernoulliBandit(2, 4)
-    task = env.sample_task(jax.random.key(0))
-    task = type(task)(jnp.array([0.2, 0.9]))
-    one = feed_forward(lambda params, seen: Decision(Categorical(params[:2]), params[2]))
-    optimizer, settings = optax.adam(0.1), PPO(minibatches=2)
-    improve = ppo_epochs(one, optimizer, settings)
-
-    @jax.jit
-    def update(params, memory, key):
-        key_play, key_epochs = jax.random.split(key)
-        policy = Policy(acting(one, params))
-        rows = jax.vmap(lambda key: rollout(env, policy, task, key, 4))(jax.random.split(key_play, 32))
-        params, memory, _ = improve(params, memory, rows_of(one, params, rows, settings), key_epochs, 0.0)
-        return params, memory
-
-    params = jnp.zeros(3)
-    memory = optimizer.init(params)
-    for i in range(10):
-        params, memory = update(params, memory, jax.random.key(i))
-    assert float(jax.nn.softmax(params[:2])[1]) > 0.9
