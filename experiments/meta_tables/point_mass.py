@@ -24,14 +24,24 @@ INIT, LEARN = 31, 32
 """Streams of a seed's key."""
 
 STEPS, TEST_EPISODES = 3, 40
-START_SCALE, REACH, INNER_RATE, LEARNING_RATE, NORM, DISCOUNT, PASSES = 0.1, 1.0, 1e-3, 1e-3, 10.0, 0.9, 2
-"""The first standard deviation, the unit of the network's outputs, the first rate of inner steps, that of Adam, the
-bound on its gradients, the discount of both losses, and gradient steps on each collection."""
+START_SCALE, REACH, DISCOUNT = 0.03, 0.3, 0.9
+"""The first standard deviation, the unit of the network's outputs, and the discount of both losses."""
+
+INNER_RATE, INNER_NORM = 5e-4, 100.0
+"""The first rate of the inner steps, and the bound on their gradients."""
+
+LEARNING_RATE, RATE_OF_RATES, NORM = 2e-3, 0.03, 1.0
+"""Of Adam for the parameters and for the logarithms of the inner rates, and the bound on the meta-gradient."""
 
 CALL, STAGE = 10, 50
 """Meta-iterations of one compiled call, and between two saved states."""
 
 ENV = PointMass(squared=False)
+
+
+def adapts(path: str, _: Any) -> bool:
+    """All but the standard deviation of actions, which is learned for all goals: it may explode in a step."""
+    return not path.endswith("log_scale")
 
 
 def run(config: Any, keys: jax.Array, context: Context) -> Outcome:
@@ -54,7 +64,10 @@ class _Learner:
     def __init__(self, config: Any) -> None:
         self._config = config
         self._net = FeedForwardPolicy(ENV.action_space.shape[0], (config.point_features,) * 2, START_SCALE)
-        self._optimizer = optax.chain(optax.clip_by_global_norm(NORM), optax.adam(LEARNING_RATE))
+        each = {"theta": optax.adam(LEARNING_RATE), "eta": optax.adam(RATE_OF_RATES)}
+        self._optimizer = optax.chain(
+            optax.clip_by_global_norm(NORM), optax.multi_transform(each, Meta("theta", "eta"))
+        )
         self._maml = self._with(config.point_episodes)
         self._advance = policy_iterations(
             self._maml, self._optimizer, ENV.sample_task, tasks=config.point_tasks, iterations=CALL
@@ -68,9 +81,11 @@ class _Learner:
             STEPS,
             play=lambda act, memory, task, key: rollout(ENV, Policy(act, memory), task, key, ENV.max_steps),
             episodes=episodes,
-            settings=PPO(discount=DISCOUNT, epochs=PASSES),
+            settings=PPO(discount=DISCOUNT, epochs=1),
             surrogate="lvc",
-            init=lambda theta: Meta(theta, log_rates(theta, INNER_RATE)),
+            init=lambda theta: Meta(theta, log_rates(theta, INNER_RATE, adapt=adapts)),
+            adapt=adapts,
+            clip=INNER_NORM,
         )
 
     def __call__(self, key: Any, context: Context, label: str) -> dict[str, Any]:
