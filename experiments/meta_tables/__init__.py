@@ -27,9 +27,9 @@ What differs from the papers, and what they leave open:
 - The point mass: the published returns fit a reward of minus the distance, not of its square, and so it is here. Three
   inner steps are trained as they are tested, where the paper trains one; their rates are learned, one per array of
   parameters, where the paper takes 0.1 and then 0.05; their gradients are bounded, and the standard deviation of
-  actions does not adapt. The outer step is a policy gradient with Adam where the paper takes TRPO; the discount is 0.9
-  for 0.99; the network has two layers of 32 tanh units for 100 and starts with a standard deviation of 0.03: at the
-  usual 1 actions say next to nothing about the goal, since a step goes no further than 0.1.
+  actions does not adapt. The outer step is a policy gradient with Adam where the paper takes TRPO; the network has two
+  layers of 32 tanh units where the paper has 100, and starts with a standard deviation of 0.03: at the usual 1 actions
+  say next to nothing about the goal, since a step goes no further than 0.1.
 - Where the papers tuned, the grids and the tasks are not known; here settings are chosen on tasks of their own.
 - 500 pulls and 50 episodes, which the papers have, are left out for time: `--pulls 500`, `--episodes 50` run them.
 """

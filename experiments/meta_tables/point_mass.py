@@ -24,13 +24,13 @@ INIT, LEARN = 31, 32
 """Streams of a seed's key."""
 
 STEPS, TEST_EPISODES = 3, 40
-START_SCALE, REACH, DISCOUNT = 0.03, 0.3, 0.9
+START_SCALE, REACH, DISCOUNT = 0.03, 0.3, 0.99
 """The first standard deviation, the unit of the network's outputs, and the discount of both losses."""
 
-INNER_RATE, INNER_NORM = 5e-4, 100.0
+INNER_RATE, INNER_NORM = 2e-4, 500.0
 """The first rate of the inner steps, and the bound on their gradients."""
 
-LEARNING_RATE, RATE_OF_RATES, NORM = 2e-3, 0.03, 1.0
+LEARNING_RATE, RATE_OF_RATES, NORM = 2e-3, 0.02, 1.0
 """Of Adam for the parameters and for the logarithms of the inner rates, and the bound on the meta-gradient."""
 
 CALL, STAGE = 10, 50
