@@ -5,7 +5,7 @@ Claim:    exact meta-gradients fine-tune better after one step on a new sinusoid
           published of them, and a network that was trained to explore (RL^2) more; at ten pulls the most that anyone
           can earn is known exactly. Three policy gradients lead a meta-trained point to a goal that it can't see.
 Command:  attnjax run meta_tables --preset paper
-Cost:     about 7 hours, 2 GB; float32 on CPU. Without RL^2 on long trials (`-- --rl2-longest 10`) about 2 hours. An
+Cost:     about 6 hours, 2 GB; float32 on CPU. Without RL^2 on long trials (`-- --rl2-longest 10`) about 1.5 hours. An
           interrupted run goes on where it was: every few minutes of training are a stage.
 
 What differs from the papers, and what they leave open:
@@ -146,7 +146,7 @@ EXPERIMENT = Experiment(
         ),
         "paper": Config(),
     },
-    cost={"smoke": Cost(minutes=1, memory_gb=1.0), "paper": Cost(minutes=420, memory_gb=2.0)},
+    cost={"smoke": Cost(minutes=1, memory_gb=1.0), "paper": Cost(minutes=360, memory_gb=2.0)},
     run=lazily("experiments.meta_tables.compute:run"),
     tables=lazily("experiments.meta_tables.show:tables"),
     figures=lazily("experiments.meta_tables.show:figures"),
