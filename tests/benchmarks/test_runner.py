@@ -40,7 +40,7 @@ def test_a_peer_is_measured_in_its_own_process_and_reused(project, run, said):
     found = run()
     assert (found.status, found.precision) == ("solved", "float64")
     assert found.worst_gap <= 1e-6
-    assert len(found.times) == 5
+    assert len(found.times) == 25  # since it takes no time
     assert [attempt["gap"] <= 1e-6 for attempt in found.attempts] == [False] * (len(found.attempts) - 1) + [True]
     assert read_measurement(project.run_folder(NAME, "smoke"), "toy", "numpy-bisection") == found
     assert run() == found

@@ -309,7 +309,7 @@ def _read(task: Task, problem: Problem, solver: str, folder: Path, ended: _Ended
         seconds=unfinished,
         times=[],
         setup=None,
-        first=None,
+        compilation=None,
         setting={},
         precision=attempts[0]["precision"] if attempts else "",
         value=None,
@@ -333,12 +333,11 @@ def _read(task: Task, problem: Problem, solver: str, folder: Path, ended: _Ended
     fairness = None
     if problem.kind == "slates":
         fairness = slate_fairness(problem, repair(problem, np.asarray(attention, np.float64)))._asdict()
-    first = attempts[0]["first"]
     return empty._replace(
         seconds=unfinished if status == TIMED_OUT else statistics.median(best["times"]),
         times=best["times"],
         setup=best["setup"],
-        first=first,
+        compilation=attempts[0]["compilation"],
         setting=best["setting"],
         precision=best["precision"],
         value=judged.value,

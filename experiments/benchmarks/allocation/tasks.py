@@ -317,7 +317,7 @@ SMOKE: dict[str, dict[str, int]] = {
 """One task of each kind with all of its peers, at sizes that take no time."""
 
 COMPILE_SECONDS = 6.0
-"""What the first call of ours may take longer than the others, for any task of the table."""
+"""What compiling ours may take, for any task of the table."""
 
 GROWTH_PER_DECADE = 1.15
 """How much faster than the number of users the time may grow, per factor of ten in users."""
