@@ -79,7 +79,7 @@ def test_rl2_is_measured_on_the_tasks_of_its_table(record):
     earned = record.per_seed["bandit_10_5_rl2"]
     np.testing.assert_allclose(record.per_seed["bandit_10_5_rl2_percent"], 100 * np.array(earned) / 6.66, rtol=1e-3)
     reward = np.array(record.values["rl2"]["bandit_10_5"]["reward"]).mean(0)
-    assert reward[-1] > reward[0] + 0.1  # forty small updates teach it a little
+    assert reward[-1] > reward[0] + 0.2  # sixty updates teach it a little
 
 
 def test_longer_trials_and_more_arms_are_learned_as_far_as_was_said():
