@@ -124,9 +124,9 @@ EXPERIMENT = Experiment(
     presets={
         "smoke": Config(
             seeds=2,
-            iterations=500,
-            networks=5,
-            network_steps=250,
+            iterations=1000,
+            networks=10,
+            network_steps=300,
             tasks=200,
             tuning_tasks=100,
             arms=(5,),
