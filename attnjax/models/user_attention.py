@@ -1,7 +1,7 @@
 """How a user spends attention over items, from what they did and what is known of them.
 
-    s_i = <W h, v_i> + b_i + gain * log softplus(l_i / floor),      l_i = sum over the history of m_t B[item_t, i],
-    a = the rule's attention at s
+    s_i = <W h, v_i> + b_i + gain * log(softplus(l_i / floor) / log 2),      a = the rule's attention at s
+    l_i = sum over the history of m_t B[item_t, i]
 
 h is the encoding of the history's last event (of a start token, if there is none), v_i an item's embedding, by its id
 and its features, tied to what the encoder reads. b_i is what everybody likes. B says which item leads to which, as in
@@ -183,7 +183,7 @@ class UserAttention(nn.Module):
         return Spent(scores, attention[..., 0, :], state, encoded.weights)
 
     def _linked(self, history: History, valid: Array, newest: Array, rows: Array, own: OwnPart | None) -> Array:
-        """gain * log softplus(l / floor): what is remembered, gathered by item, times B, as log odds."""
+        """gain * log(softplus(l / floor) / log 2): what is remembered, gathered by item, times B, as log odds."""
         links = self.param("links", nn.initializers.zeros_init(), (self.num_items, self.num_items))
         gain = self.param("link_gain", nn.initializers.constant(1.0), ())
         floor = jnp.exp(self.param("link_log_floor", nn.initializers.constant(np.log(FLOOR)), ()))
@@ -206,8 +206,9 @@ class UserAttention(nn.Module):
         if own is not None:
             linked = without_own(linked, remembered, OwnPart(*(part.reshape(linked.shape) for part in own)))
         odds = linked / floor
-        # Below -10 the logarithm is its argument, to float32's last digits.
-        scores = gain * jnp.where(odds < -10, odds, jnp.log(nn.softplus(jnp.maximum(odds, -10))))
+        # Below -10 the logarithm is its argument, to float32's last digits; where no link leads it is taken as 0.
+        logs = jnp.where(odds < -10, odds, jnp.log(nn.softplus(jnp.maximum(odds, -10))))
+        scores = gain * (logs - np.log(np.log(2)))
         return scores.reshape(*valid.shape[:-1], self.num_items)
 
     def _check(

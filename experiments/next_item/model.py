@@ -92,8 +92,8 @@ def train(
 ) -> Trained:
     """Trains a variant on `parts.train`, stops by `parts.validation`, and scores from all that is known.
 
-    The links are EASE's at `l2`. Of the change from the start to the best epoch the share is kept that does best on
-    validation: none where training did not help.
+    The links are EASE's at `l2`; with `max_epochs` 0 the model stays at its start, as EASE ranks. Of the change from
+    the start to the best epoch the share is kept that does best on validation: none where training did not help.
     """
     length = int(np.bincount(log.user).max())
     model = model_of(config, log.num_items, about.sizes, variant)
@@ -108,39 +108,39 @@ def train(
     if model.links:
         del params["links"]
         params = {**params, "item_bias": 0 * params["item_bias"], "link_gain": jnp.float32(GAIN)}
-    measure = functools.partial(_negative_ndcg, model, inputs, config.at)
-    users = np.arange(log.num_users)
-    wanted = targets(log, parts.validation)
-    found = fit(
-        _loss(config, model, inputs, split),
-        measure,
-        params,
-        optax.adamw(
-            config.time_rate if split == "time" else config.random_rate,
-            weight_decay=config.weight_decay,
-            mask=lambda tree: named(tree, "kernel|table"),
-        ),
-        {"user": np.repeat(users, config.draws)},
-        {"user": users, "target": wanted},
-        key=jax.random.fold_in(key, TRAIN),
-        batch_size=config.batch_size,
-        max_epochs=config.max_epochs,
-        patience=config.patience,
-        stochastic=True,
-    )
-    kept = [
-        jax.tree.map(lambda old, new, share=share: old + share * (new - old), params, found.params) for share in SHARES
-    ]
+    users, wanted = np.arange(log.num_users), targets(log, parts.validation)
+    kept: list[Any] = [params]
+    measures: list[float] = []
+    losses: list[float] = []
+    if config.max_epochs:
+        found = fit(
+            _loss(config, model, inputs, split),
+            functools.partial(_negative_ndcg, model, inputs, config.at),
+            params,
+            optax.adamw(
+                config.time_rate if split == "time" else config.random_rate,
+                weight_decay=config.weight_decay,
+                mask=lambda tree: named(tree, "kernel|table"),
+            ),
+            {"user": np.repeat(users, config.draws)},
+            {"user": users, "target": wanted},
+            key=jax.random.fold_in(key, TRAIN),
+            batch_size=config.batch_size,
+            max_epochs=config.max_epochs,
+            patience=config.patience,
+            stochastic=True,
+        )
+        kept = [_between(params, found.params, share) for share in SHARES]
+        measures, losses = found.measures, found.losses
     reached = [float(judge(score(model, one, inputs), seen, wanted, config.at).ndcg.mean()) for one in kept]
     best = int(np.argmax(reached))
     known = inputs_of(log, parts.known, about, length, penalty)
-    return Trained(
-        score(model, kept[best], known),
-        SHARES[best],
-        reached[best],
-        [reached[0], *(-value for value in found.measures)],
-        found.losses,
-    )
+    validation = [reached[0], *(-value for value in measures)]
+    return Trained(score(model, kept[best], known), SHARES[best], reached[best], validation, losses)
+
+
+def _between(start: Any, end: Any, share: float) -> Any:
+    return jax.tree.map(lambda old, new: old + share * (new - old), start, end)
 
 
 @functools.partial(jax.jit, static_argnums=0)

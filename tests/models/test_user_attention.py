@@ -83,7 +83,7 @@ def test_an_untrained_model_ranks_by_popularity_or_as_ease_does(fresh, run):
     np.add.at(counts, (np.nonzero(ITEMS != PAD)[0], ITEMS[ITEMS != PAD]), 1)
     linear = run(warm_start(fresh, seen, l2=5.0, gain=2.0), HISTORY).scores
     ease = counts @ ease_links(seen, 5.0)
-    np.testing.assert_allclose(linear, 2 * np.log(np.logaddexp(0, ease / FLOOR)), rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(linear, 2 * np.log(np.logaddexp(0, ease / FLOOR) / np.log(2)), rtol=1e-3, atol=1e-3)
     for ours, theirs in zip(np.asarray(linear), ease, strict=True):
         apart = np.abs(np.diff(np.sort(theirs))).min() > 1e-6  # an empty history has no order
         assert not apart or np.array_equal(np.argsort(ours), np.argsort(theirs))
