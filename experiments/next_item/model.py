@@ -7,7 +7,7 @@ not see its targets through them; they are not trained. Before judging, links ar
 """
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -93,7 +93,8 @@ def train(
     """Trains a variant on `parts.train`, stops by `parts.validation`, and scores from all that is known.
 
     The links are EASE's at `l2`; with `max_epochs` 0 the model stays at its start, as EASE ranks. Of the change from
-    the start to the best epoch the share is kept that does best on validation: none where training did not help.
+    the start to the best epoch the share is kept that does best on validation: none where that is not better than the
+    start by a standard error over users.
     """
     length = int(np.bincount(log.user).max())
     model = model_of(config, log.num_items, about.sizes, variant)
@@ -132,11 +133,18 @@ def train(
         )
         kept = [_between(params, found.params, share) for share in SHARES]
         measures, losses = found.measures, found.losses
-    reached = [float(judge(score(model, one, inputs), seen, wanted, config.at).ndcg.mean()) for one in kept]
-    best = int(np.argmax(reached))
+    reached = [judge(score(model, one, inputs), seen, wanted, config.at).ndcg for one in kept]
+    best = _clearly_best(reached)
     known = inputs_of(log, parts.known, about, length, penalty)
-    validation = [reached[0], *(-value for value in measures)]
-    return Trained(score(model, kept[best], known), SHARES[best], reached[best], validation, losses)
+    validation = [float(reached[0].mean()), *(-value for value in measures)]
+    return Trained(score(model, kept[best], known), SHARES[best], float(reached[best].mean()), validation, losses)
+
+
+def _clearly_best(reached: Sequence[NDArray]) -> int:
+    """Which of several has the highest mean over users, or the first, if that is not a standard error better."""
+    best = int(np.argmax([one.mean() for one in reached]))
+    gain = np.asarray(reached[best] - reached[0], np.float64)
+    return best if gain.mean() > gain.std() / np.sqrt(len(gain)) else 0
 
 
 def _between(start: Any, end: Any, share: float) -> Any:

@@ -91,6 +91,14 @@ def test_training_never_shows_what_is_to_be_named(log):
     assert {(user, int(whole.items[user, -1])) for user in range(6)} <= hidden_once
 
 
+def test_what_is_not_clearly_better_than_the_start_is_not_kept():
+    from experiments.next_item.model import _clearly_best
+
+    start, noise = np.zeros(100), np.tile([1.0, -1.0], 50)
+    assert _clearly_best([start, start - 0.1, noise + 0.05]) == 0
+    assert _clearly_best([start, noise + 0.2, start + 0.1]) == 1
+
+
 def test_coverage_counts_what_anybody_is_shown():
     from experiments.next_item.baselines import coverage
 
