@@ -1,8 +1,9 @@
 """What will this user watch next: the attention model against what a practitioner would try first.
 
-Claim:    at full ranking, nDCG@10 is at least that of EASE on the same split, by time and at random.
+Claim:    at full ranking, nDCG@10 is at least that of EASE on the same split: well above it by time; at random, where
+          training finds nothing that EASE does not, no less.
 Command:  attnjax run next_item --preset paper
-Cost:     about 60 minutes, 3 GB; float32 on CPU.
+Cost:     about 90 minutes, 3 GB; float32 on CPU.
 """
 
 import dataclasses
@@ -90,11 +91,11 @@ EXPERIMENT = Experiment(
     config=Config,
     presets={
         "smoke": Config(
-            seeds=1, users=200, variants=VARIANTS[:2], space="small", features=16, window=20, draws=2, max_epochs=3
+            seeds=1, users=200, variants=VARIANTS[:1], space="small", features=16, window=20, draws=2, max_epochs=3
         ),
         "paper": Config(),
     },
-    cost={"smoke": Cost(minutes=1, memory_gb=1.5), "paper": Cost(minutes=60, memory_gb=3)},
+    cost={"smoke": Cost(minutes=1, memory_gb=1.5), "paper": Cost(minutes=90, memory_gb=3)},
     run=lazily("experiments.next_item.compute:run"),
     tables=lazily("experiments.next_item.show:tables"),
     figures=lazily("experiments.next_item.show:figures"),

@@ -149,20 +149,18 @@ def test_tables_and_figures_come_from_the_record(record):
 
 
 def test_what_is_recommended_is_the_best_of_what_is_unseen(clone):
-    """The function that the benchmark times, for one user and for several."""
+    """The function that the benchmark times."""
     from experiments.benchmarks.recommendation.measure import TOP, recommender, setting
 
     of = setting(users=50)
     rng = np.random.default_rng(0)
     drawn = jax.tree.map(lambda leaf: leaf + 0.1 * rng.normal(size=leaf.shape).astype(np.float32), of.params)
     of = of._replace(params=drawn)
-    recommend = recommender(of)
     several = of.history(np.arange(3))
     scores = np.array(jax.jit(of.model.apply)(of.params, several, of.about.films).scores)
     for row, items in zip(scores, several.items, strict=True):
         row[items[items != PAD]] = -np.inf
-    np.testing.assert_array_equal(recommend(several), np.argsort(-scores, axis=1)[:, :TOP])
-    np.testing.assert_array_equal(recommend(of.history(1)), recommend(several)[1])
+    np.testing.assert_array_equal(recommender(of)(several), np.argsort(-scores, axis=1)[:, :TOP])
 
 
 @pytest.mark.parametrize(
