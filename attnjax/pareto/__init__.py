@@ -1,0 +1,41 @@
+"""Trade-offs between objectives: scalarisations, and aggregators that make one direction of many gradients."""
+
+from attnjax.pareto.aggregation import AGGREGATORS, DRAWING, mean, total, weighted
+from attnjax.pareto.aggregator import Aggregator, Combined, Weighed, as_transformation
+from attnjax.pareto.balance import aligned_mtl, config, fairgrad, imtl_g, nash_mtl
+from attnjax.pareto.cone import cagrad, dualproj, mgda, upgrad
+from attnjax.pareto.gradients import Geometry, combination, geometry_of, stacked_gradients, streamed_geometry
+from attnjax.pareto.quadratic import NonNegative, nonnegative_quadratic
+from attnjax.pareto.surgery import graddrop, gradvac, pcgrad, random_weights
+
+__all__ = [
+    "AGGREGATORS",
+    "DRAWING",
+    "Aggregator",
+    "Combined",
+    "Geometry",
+    "NonNegative",
+    "Weighed",
+    "aligned_mtl",
+    "as_transformation",
+    "cagrad",
+    "combination",
+    "config",
+    "dualproj",
+    "fairgrad",
+    "geometry_of",
+    "graddrop",
+    "gradvac",
+    "imtl_g",
+    "mean",
+    "mgda",
+    "nash_mtl",
+    "nonnegative_quadratic",
+    "pcgrad",
+    "random_weights",
+    "stacked_gradients",
+    "streamed_geometry",
+    "total",
+    "upgrad",
+    "weighted",
+]

@@ -1,0 +1,242 @@
+"""What every aggregator owes: finite at any scale, the same by every way of calling it, and its own promises."""
+
+import aggregator_cases
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from aggregator_cases import CASES
+
+from attnjax.errors import UserError
+from attnjax.pareto import AGGREGATORS, DRAWING, as_transformation, stacked_gradients
+
+M, N = 3, 7
+by_case = pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+RANDOM = np.random.default_rng(3)
+STACKS = [
+    RANDOM.normal(size=(M, N)),
+    RANDOM.normal(size=(M, N)) + 0.7,
+    RANDOM.normal(size=(M, N)) * np.array([[0.1], [1.0], [5.0]]) - 0.5,
+]
+SCALES = (0.0, 1e-15, 1e-8, 1.0, 1e8, 1e15)
+
+
+@pytest.fixture(scope="module")
+def compiled():
+    """One compiled program per case; the two precisions have programs of their own."""
+    made = {}
+
+    def of(case):
+        if case not in made:
+            aggregator = case.make(M)
+            state = aggregator.init(M)
+            made[case] = jax.jit(lambda gradients: aggregator.combine(gradients, state)[0])
+        return made[case]
+
+    return of
+
+
+def stack(values):
+    return jnp.asarray(values, jnp.float32)
+
+
+def close(got, wanted, relative=2e-4):
+    """Compares to a part of the largest entry."""
+    np.testing.assert_allclose(got, wanted, rtol=0, atol=relative * (np.abs(wanted).max() + 1e-30))
+
+
+def test_every_aggregator_is_registered():
+    assert {name.removesuffix("_wide") for name in CASES} == set(AGGREGATORS)
+    assert set(AGGREGATORS) >= DRAWING
+    assert not set(AGGREGATORS) - set(aggregator_cases.pareto.__all__)
+
+
+def test_an_unregistered_aggregator_would_be_noticed(monkeypatch):
+    monkeypatch.setitem(AGGREGATORS, "median", lambda: None)
+    with pytest.raises(AssertionError):
+        test_every_aggregator_is_registered()
+
+
+@by_case
+def test_it_is_finite_at_any_scale_and_homogeneous(case, compiled):
+    """Also with lengths that differ by thirty orders of magnitude within one stack."""
+    for values in STACKS:
+        unit = np.asarray(compiled(case)(stack(values)).direction, float)
+        for scale in SCALES:
+            combined = compiled(case)(stack(scale * values))
+            chex.assert_tree_all_finite(combined)
+            if scale:
+                close(np.asarray(combined.direction, float) / scale**case.degree, unit)
+        for lengths in ([1e15, 1.0, 1e-15], [1e-15, 1e15, 0.0], [1.0, 1e-8, 1e-8]):
+            chex.assert_tree_all_finite(compiled(case)(stack(values * np.array(lengths)[:, None])))
+
+
+@by_case
+def test_zero_gradients_give_the_zero_direction(case, compiled):
+    np.testing.assert_array_equal(compiled(case)(jnp.zeros((M, N))).direction, np.zeros(N))
+
+
+@by_case
+def test_a_bad_entry_is_never_hidden(case, compiled):
+    for bad in (np.nan, np.inf, -np.inf):
+        for row in range(M):
+            values = STACKS[0].copy()
+            values[row, 2] = bad
+            direction = np.asarray(compiled(case)(stack(values)).direction)
+            assert not np.isfinite(direction[2]) or case is CASES["graddrop"]
+    if case is not CASES["graddrop"]:
+        return
+    # It looks at one entry at a time, and keeps one sign: an infinity of the other is dropped, a NaN never.
+    values[1, 2] = np.nan
+    assert np.isnan(compiled(case)(stack(values)).direction[2])
+
+
+@by_case
+def test_the_order_of_objectives_does_not_matter(case, compiled):
+    if not case.symmetric:
+        pytest.skip("weights by place, or drawn by place")
+    for values in STACKS:
+        for order in ([2, 0, 1], [1, 0, 2]):
+            close(compiled(case)(stack(values[order])).direction, compiled(case)(stack(values)).direction)
+
+
+@by_case
+def test_the_direction_is_the_weighted_sum_and_the_residual_small(case, compiled):
+    for values in STACKS:
+        combined = compiled(case)(stack(values))
+        assert float(combined.residual) < 1e-4
+        if combined.weights is not None:
+            close(combined.direction, np.asarray(combined.weights) @ values, 1e-5)
+
+
+@by_case
+def test_nothing_conflicts_where_promised(case, compiled):
+    if not case.peaceful:
+        pytest.skip("no such promise")
+    for values in STACKS:
+        direction = np.asarray(compiled(case)(stack(values)).direction, float)
+        gains = values @ direction / np.linalg.norm(values, axis=1) / np.linalg.norm(direction)
+        assert gains.min() > -1e-4
+
+
+@by_case
+def test_linear_in_each_length_where_promised(case, compiled):
+    """A(diag(a + b) J) = A(diag(a) J) + A(diag(b) J); and where it is not promised it does not hold."""
+    worst = 0.0
+    for values in STACKS:
+        a, b = np.array([[0.3], [1.0], [2.0]]), np.array([[1.5], [0.2], [0.7]])
+        parts = sum(np.asarray(compiled(case)(stack(x * values)).direction, float) for x in (a, b))
+        whole = np.asarray(compiled(case)(stack((a + b) * values)).direction, float)
+        worst = max(worst, np.abs(parts - whole).max() / np.abs(whole).max())
+    assert (worst < 2e-4) == (case.linear or (case is CASES["graddrop"] and worst < 2e-4))
+
+
+@by_case
+def test_it_stops_at_stationary_points_where_promised(case, compiled):
+    if not case.stops:
+        pytest.skip("no such promise")
+    for values in STACKS[:2]:
+        for balance in ([0.2, 0.3, 0.5], [0.4, 0.5, 0.1]):
+            first = -(balance[1] * values[1] + balance[2] * values[2]) / balance[0]
+            stationary = np.stack([first, values[1], values[2]])
+            direction = compiled(case)(stack(stationary)).direction
+            # Of what a step is elsewhere; in float32 the balance itself is off by rounding.
+            usual = np.linalg.norm(compiled(case)(stack(values)).direction)
+            assert np.linalg.norm(direction) < 3e-3 * usual
+
+
+@by_case
+def test_agreement_among_equals(case, compiled):
+    if not case.equal:
+        pytest.skip("of another length by definition")
+    same = np.broadcast_to(STACKS[0][:1], (M, N))
+    close(compiled(case)(stack(same)).direction, same[0])
+
+
+@by_case
+def test_jit_eager_vmap_and_transformation_agree(case, compiled):
+    aggregator = case.make(M)
+    state = aggregator.init(M)
+    stacks = jnp.stack([stack(values) for values in STACKS])
+    together = jax.vmap(lambda gradients: aggregator.combine(gradients, state)[0].direction)(stacks)
+    link = as_transformation(aggregator, M)
+    for gradients, row in zip(stacks, together, strict=True):
+        jitted = compiled(case)(gradients).direction
+        close(row, jitted, 2e-5)
+    close(aggregator.combine(stacks[0], state)[0].direction, together[0], 2e-5)
+    close(link.update(stacks[0], link.init(jnp.zeros(N)))[0], together[0], 2e-5)
+
+
+@by_case
+def test_a_tree_is_the_flat_vector(case, compiled):
+    gradients = stack(STACKS[1])
+    tree = {"bias": gradients[:, :1], "kernel": gradients[:, 1:].reshape(M, 2, 3), "nothing": jnp.zeros((M, 0))}
+    aggregator = case.make(M)
+    direction = jax.jit(lambda g: aggregator.combine(g, aggregator.init(M))[0].direction)(tree)
+    assert jax.tree.map(jnp.shape, direction) == {"bias": (1,), "kernel": (2, 3), "nothing": (0,)}
+    flat = jnp.concatenate([direction["bias"], direction["kernel"].ravel()])
+    close(flat, compiled(case)(gradients).direction, 2e-5)
+
+
+@by_case
+def test_new_values_compile_nothing(case, compiled):
+    program = compiled(case)
+    program(stack(STACKS[0]))
+    before = program._cache_size()
+    for values in (*STACKS, np.zeros((M, N)), np.full((M, N), np.nan)):
+        program(stack(values))
+    assert program._cache_size() == before
+
+
+@by_case
+def test_state_moves_on_and_is_explicit(case):
+    """The same state gives the same direction; those that draw give another the next time."""
+    aggregator = case.make(M)
+    step = jax.jit(aggregator.combine)
+    gradients, state = stack(STACKS[2]), aggregator.init(M)
+    (first, after), (again, _) = step(gradients, state), step(gradients, state)
+    np.testing.assert_array_equal(first.direction, again.direction)
+    drawn = [first.direction]
+    for _ in range(8):
+        combined, after = step(gradients, after)
+        drawn.append(combined.direction)
+    draws = case in [CASES[name] for name in DRAWING]
+    assert (np.ptp(np.stack(drawn), axis=0).max() > 0) == draws
+
+
+@by_case
+def test_wrong_shapes_are_refused(case):
+    aggregator = case.make(M)
+    state = aggregator.init(M)
+    for wrong in ({}, jnp.float32(1.0), jnp.zeros((0, 3)), {"a": jnp.zeros((3, 2)), "b": jnp.zeros((2, 2))}):
+        with pytest.raises(UserError, match="one leading axis of objectives"):
+            aggregator.combine(wrong, state)
+    with pytest.raises(UserError, match="floating point"):
+        aggregator.combine(jnp.zeros((3, 2), int), state)
+    link = as_transformation(aggregator, M)
+    with pytest.raises(UserError, match="3 stacked gradients, got 2"):
+        link.update(jnp.zeros((2, 5)), link.init(jnp.zeros(5)))
+
+
+@by_case
+def test_training_with_optax_reaches_a_compromise(case):
+    """Three squares around a triangle: what an aggregator does not spoil ends inside it, or at a corner's distance."""
+    corners = jnp.array([[0.0, 1.0], [-0.9, -0.5], [0.9, -0.5]])
+
+    def losses(w):
+        return jnp.sum((w[None] - corners) ** 2, axis=1)
+
+    optimizer = optax.chain(as_transformation(case.make(M), M), optax.adam(0.05))
+
+    def step(carry, _):
+        params, state = carry
+        values, gradients = stacked_gradients(losses, params)
+        updates, state = optimizer.update(gradients, state, params)
+        return (optax.apply_updates(params, updates), state), values
+
+    start = jnp.array([3.0, 2.0])
+    (params, _), values = jax.jit(lambda w: jax.lax.scan(step, (w, optimizer.init(w)), None, length=250))(start)
+    assert np.isfinite(values).all()
+    assert float(jnp.sum(losses(params))) < 8.0 < float(jnp.sum(losses(start)))
