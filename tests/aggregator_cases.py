@@ -47,7 +47,7 @@ CASES = {
     "mgda": AggregatorCase(lambda m: pareto.mgda(), peaceful=True, stops=True),
     "upgrad": AggregatorCase(lambda m: pareto.upgrad(), peaceful=True, linear=True, stops=True),
     "dualproj": AggregatorCase(lambda m: pareto.dualproj(), peaceful=True, stops=True),
-    "cagrad": AggregatorCase(lambda m: pareto.cagrad(0.5), stops=True, equal=False),
+    "cagrad": AggregatorCase(lambda m: pareto.cagrad(0.5), equal=False),
     "cagrad_wide": AggregatorCase(lambda m: pareto.cagrad(1.2), peaceful=True, stops=True, equal=False),
     "imtl_g": AggregatorCase(lambda m: pareto.imtl_g()),
     "config": AggregatorCase(lambda m: pareto.config(), peaceful=True, linear=True, equal=False),

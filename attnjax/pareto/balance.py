@@ -190,7 +190,8 @@ def nash_mtl() -> Aggregator:
 
     Its length does not depend on the gradients', so the learning rate is the step; put `optax.clip_by_global_norm`
     after it to bound steps where gradients vanish. It conflicts with no objective. At a Pareto stationary point there
-    is no solution; that of the cosines with a little on their diagonal is used, whose direction is near 0.
+    is no solution; that of the cosines with a rounding error on their diagonal is used: its direction is near 0, its
+    weights are as large as the type allows, and the residual, about 0.1, says that it solves nothing.
 
     Source: Navon et al. (2022), Multi-task learning as a bargaining game, ICML.
 

@@ -143,8 +143,8 @@ def cagrad(c: float = 0.5) -> Aggregator:
 
     For a promise t to all, the shortest correction e(t) with <g_i, g_0 + e> >= t is a quadratic program; its length is
     convex in t with slope sum(y) / |e(t)|, y its multipliers, so Newton's method from above finds the promise that uses
-    up c |g_0|. With c >= 1 nothing conflicts. Where the gradients are Pareto stationary the direction is set to 0 (the
-    definition leaves it open).
+    up c |g_0|. With c >= 1 nothing conflicts, and where the gradients are Pareto stationary, which leaves the choice
+    open, the direction is 0. With c < 1 it is 0 only where the mean is, so training goes on to the least mean loss.
 
     Args:
         c: at least 0, how far from the mean; 0 is the mean itself.

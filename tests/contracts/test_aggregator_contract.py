@@ -25,17 +25,32 @@ SCALES = (0.0, 1e-15, 1e-8, 1.0, 1e8, 1e15)
 
 @pytest.fixture(scope="module")
 def compiled():
-    """One compiled program per case; the two precisions have programs of their own."""
+    """One compiled program per case, of gradients in a tree; it gives the direction flat again."""
     made = {}
 
-    def of(case):
+    def program_of(case):
         if case not in made:
-            aggregator = case.make(M)
-            state = aggregator.init(M)
-            made[case] = jax.jit(lambda gradients: aggregator.combine(gradients, state)[0])
+            made[case] = jax.jit(case.make(M).combine)
         return made[case]
 
+    def of(case):
+        def run(gradients, state=None):
+            state = case.make(M).init(M) if state is None else state
+            combined, state = program_of(case)(as_tree(gradients), state)
+            assert jax.tree.map(jnp.shape, combined.direction) == {"bias": (1,), "kernel": (2, 3), "nothing": (0,)}
+            flat = jnp.concatenate([combined.direction["bias"], combined.direction["kernel"].ravel()])
+            run.next_state = state
+            return combined._replace(direction=flat)
+
+        return run
+
+    of.program = program_of
     return of
+
+
+def as_tree(gradients):
+    """The flat gradients as those of a small model would come, with a leaf that has no entries."""
+    return {"bias": gradients[:, :1], "kernel": gradients[:, 1:].reshape(M, 2, 3), "nothing": jnp.zeros((M, 0))}
 
 
 def stack(values):
@@ -123,28 +138,28 @@ def test_nothing_conflicts_where_promised(case, compiled):
 
 @by_case
 def test_linear_in_each_length_where_promised(case, compiled):
-    """A(diag(a + b) J) = A(diag(a) J) + A(diag(b) J); and where it is not promised it does not hold."""
-    worst = 0.0
+    """A(diag(a + b) J) = A(diag(a) J) + A(diag(b) J)."""
+    if not case.linear:
+        pytest.skip("no such promise")
     for values in STACKS:
         a, b = np.array([[0.3], [1.0], [2.0]]), np.array([[1.5], [0.2], [0.7]])
         parts = sum(np.asarray(compiled(case)(stack(x * values)).direction, float) for x in (a, b))
-        whole = np.asarray(compiled(case)(stack((a + b) * values)).direction, float)
-        worst = max(worst, np.abs(parts - whole).max() / np.abs(whole).max())
-    assert (worst < 2e-4) == (case.linear or (case is CASES["graddrop"] and worst < 2e-4))
+        close(compiled(case)(stack((a + b) * values)).direction, parts)
 
 
+@pytest.mark.usefixtures("x64")
 @by_case
-def test_it_stops_at_stationary_points_where_promised(case, compiled):
+def test_it_stops_at_stationary_points_where_promised(case):
+    """In float64: in float32 the balance of the gradients itself is off by rounding."""
     if not case.stops:
         pytest.skip("no such promise")
+    aggregator = case.make(M)
+    run = jax.jit(lambda gradients: aggregator.combine(gradients, aggregator.init(M))[0].direction)
     for values in STACKS[:2]:
         for balance in ([0.2, 0.3, 0.5], [0.4, 0.5, 0.1]):
             first = -(balance[1] * values[1] + balance[2] * values[2]) / balance[0]
-            stationary = np.stack([first, values[1], values[2]])
-            direction = compiled(case)(stack(stationary)).direction
-            # Of what a step is elsewhere; in float32 the balance itself is off by rounding.
-            usual = np.linalg.norm(compiled(case)(stack(values)).direction)
-            assert np.linalg.norm(direction) < 3e-3 * usual
+            direction = run(jnp.array([first, values[1], values[2]]))
+            assert np.linalg.norm(direction) < 1e-4 * np.linalg.norm(run(jnp.array(values)))
 
 
 @by_case
@@ -156,54 +171,39 @@ def test_agreement_among_equals(case, compiled):
 
 
 @by_case
-def test_jit_eager_vmap_and_transformation_agree(case, compiled):
+def test_eager_jit_vmap_and_flat_agree(case, compiled):
+    """The compiled program takes a tree, so a tree is the flat vector, too."""
     aggregator = case.make(M)
     state = aggregator.init(M)
     stacks = jnp.stack([stack(values) for values in STACKS])
-    together = jax.vmap(lambda gradients: aggregator.combine(gradients, state)[0].direction)(stacks)
-    link = as_transformation(aggregator, M)
+    together = jax.jit(jax.vmap(lambda gradients: aggregator.combine(gradients, state)[0].direction))(stacks)
     for gradients, row in zip(stacks, together, strict=True):
-        jitted = compiled(case)(gradients).direction
-        close(row, jitted, 2e-5)
-    close(aggregator.combine(stacks[0], state)[0].direction, together[0], 2e-5)
+        close(row, compiled(case)(gradients).direction, 2e-5)
+    link = as_transformation(aggregator, M)
     close(link.update(stacks[0], link.init(jnp.zeros(N)))[0], together[0], 2e-5)
 
 
 @by_case
-def test_a_tree_is_the_flat_vector(case, compiled):
-    gradients = stack(STACKS[1])
-    tree = {"bias": gradients[:, :1], "kernel": gradients[:, 1:].reshape(M, 2, 3), "nothing": jnp.zeros((M, 0))}
-    aggregator = case.make(M)
-    direction = jax.jit(lambda g: aggregator.combine(g, aggregator.init(M))[0].direction)(tree)
-    assert jax.tree.map(jnp.shape, direction) == {"bias": (1,), "kernel": (2, 3), "nothing": (0,)}
-    flat = jnp.concatenate([direction["bias"], direction["kernel"].ravel()])
-    close(flat, compiled(case)(gradients).direction, 2e-5)
-
-
-@by_case
 def test_new_values_compile_nothing(case, compiled):
-    program = compiled(case)
-    program(stack(STACKS[0]))
-    before = program._cache_size()
+    compiled(case)(stack(STACKS[0]))
+    before = compiled.program(case)._cache_size()
     for values in (*STACKS, np.zeros((M, N)), np.full((M, N), np.nan)):
-        program(stack(values))
-    assert program._cache_size() == before
+        compiled(case)(stack(values))
+    assert compiled.program(case)._cache_size() == before
 
 
 @by_case
-def test_state_moves_on_and_is_explicit(case):
-    """The same state gives the same direction; those that draw give another the next time."""
-    aggregator = case.make(M)
-    step = jax.jit(aggregator.combine)
-    gradients, state = stack(STACKS[2]), aggregator.init(M)
-    (first, after), (again, _) = step(gradients, state), step(gradients, state)
-    np.testing.assert_array_equal(first.direction, again.direction)
-    drawn = [first.direction]
-    for _ in range(8):
-        combined, after = step(gradients, after)
-        drawn.append(combined.direction)
+def test_state_is_explicit_and_moves_on_where_lots_are_drawn(case, compiled):
+    """Three gradients in conflict, so that the order in which PCGrad takes them matters."""
+    gradients = stack([[1, 0, 0, 0, 0, 0, 1], [-1, 0.4, 0, 0, 0, 0, 1], [-0.5, -2, 0.1, 0, 0, 0, -1.5]])
+    run = compiled(case)
+    first = run(gradients).direction
+    np.testing.assert_array_equal(run(gradients).direction, first)
+    drawn = [first]
+    for _ in range(12):
+        drawn.append(run(gradients, run.next_state).direction)
     draws = case in [CASES[name] for name in DRAWING]
-    assert (np.ptp(np.stack(drawn), axis=0).max() > 0) == draws
+    assert (np.ptp(np.stack(drawn), axis=0).max() > 1e-3) == draws
 
 
 @by_case
@@ -220,23 +220,25 @@ def test_wrong_shapes_are_refused(case):
         link.update(jnp.zeros((2, 5)), link.init(jnp.zeros(5)))
 
 
-@by_case
-def test_training_with_optax_reaches_a_compromise(case):
-    """Three squares around a triangle: what an aggregator does not spoil ends inside it, or at a corner's distance."""
+@pytest.mark.parametrize("name", ["mean", "mgda", "upgrad", "nash_mtl", "pcgrad"])
+def test_training_with_optax_ends_among_the_optima(name):
+    """Three squared distances, from the corners of a triangle: Pareto optimal is what lies inside it."""
     corners = jnp.array([[0.0, 1.0], [-0.9, -0.5], [0.9, -0.5]])
 
     def losses(w):
         return jnp.sum((w[None] - corners) ** 2, axis=1)
 
-    optimizer = optax.chain(as_transformation(case.make(M), M), optax.adam(0.05))
+    schedule = optax.cosine_decay_schedule(0.05, 300)
+    optimizer = optax.chain(as_transformation(CASES[name].make(M), M), optax.adam(schedule))
 
     def step(carry, _):
         params, state = carry
-        values, gradients = stacked_gradients(losses, params)
-        updates, state = optimizer.update(gradients, state, params)
-        return (optax.apply_updates(params, updates), state), values
+        updates, state = optimizer.update(stacked_gradients(losses, params)[1], state, params)
+        return (optax.apply_updates(params, updates), state), None
 
     start = jnp.array([3.0, 2.0])
-    (params, _), values = jax.jit(lambda w: jax.lax.scan(step, (w, optimizer.init(w)), None, length=250))(start)
-    assert np.isfinite(values).all()
-    assert float(jnp.sum(losses(params))) < 8.0 < float(jnp.sum(losses(start)))
+    (w, _), _ = jax.jit(lambda w: jax.lax.scan(step, (w, optimizer.init(w)), None, length=300))(start)
+    shares = np.linalg.solve(np.vstack([np.asarray(corners).T, np.ones(3)]), [*np.asarray(w), 1.0])
+    assert shares.min() > -0.02
+    if name == "mean":
+        np.testing.assert_allclose(w, corners.mean(axis=0), atol=1e-3)
