@@ -1,10 +1,18 @@
-"""Trade-offs between objectives: scalarisations, and aggregators that make one direction of many gradients."""
+"""Trade-offs between objectives: scalarisations, aggregators of gradients, and indicators of fronts."""
 
 from attnjax.pareto.aggregation import AGGREGATORS, DRAWING, mean, total, weighted
 from attnjax.pareto.aggregator import Aggregator, Combined, Weighed, as_transformation
 from attnjax.pareto.balance import aligned_mtl, config, fairgrad, imtl_g, nash_mtl
 from attnjax.pareto.cone import cagrad, dualproj, mgda, upgrad
 from attnjax.pareto.gradients import Geometry, combination, geometry_of, stacked_gradients, streamed_geometry
+from attnjax.pareto.indicators import (
+    crowding_distance,
+    dominates,
+    hypervolume_2d,
+    igd_plus,
+    nondominated_ranks,
+    r2_indicator,
+)
 from attnjax.pareto.quadratic import NonNegative, nonnegative_quadratic
 from attnjax.pareto.scalarisation import (
     AverageState,
@@ -37,6 +45,8 @@ __all__ = [
     "cagrad",
     "combination",
     "config",
+    "crowding_distance",
+    "dominates",
     "dualproj",
     "dynamic_weights",
     "fairgrad",
@@ -47,14 +57,18 @@ __all__ = [
     "geometry_of",
     "graddrop",
     "gradvac",
+    "hypervolume_2d",
+    "igd_plus",
     "imtl_g",
     "linear",
     "mean",
     "mgda",
     "nash_mtl",
+    "nondominated_ranks",
     "nonnegative_quadratic",
     "pcgrad",
     "penalty_boundary",
+    "r2_indicator",
     "random_weights",
     "smooth_tchebycheff",
     "stacked_gradients",

@@ -63,7 +63,7 @@ def test_the_gradient_of_satisfaction_is_the_documented_one():
 
 
 def test_the_virtual_shops_loss_from_its_parts():
-    """L = sum s a + sum p - sum b_j b_uj with s = a^2 and b_uj = b_j a_uj: exposure there is b_j times the attention."""
+    """L = sum s a + sum p - sum b_j b_uj with s = a^2 and b_uj = b_j a_uj: its exposure is b_j times attention."""
     income = jnp.array([0.5, 2.0, 6.0, 1.0, 0.1])
     rate = revenue_rate(income)
     exposure = jnp.asarray(ATTENTION).sum(axis=0) * rate
