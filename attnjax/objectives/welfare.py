@@ -1,7 +1,7 @@
 """Welfare: one number for the utilities of many, from the sum over alpha-fairness to the worst off first.
 
     utilitarian    sum_k w_k x_k
-    alpha-fair     sum_k w_k x_k^(1 - alpha) / (1 - alpha), shifted to be 0 at x = 1; alpha = 1: sum_k w_k log x_k
+    alpha-fair     sum_k w_k (x_k^(1 - alpha) - 1) / (1 - alpha), which at alpha = 1 is sum_k w_k log x_k
     max-min        min_k w_k x_k
     sorted         sum_k v_k x_(k), x_(1) <= x_(2) <= ..., with falling v: generalised Gini welfare
 

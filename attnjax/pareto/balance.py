@@ -136,7 +136,7 @@ class _Search(NamedTuple):
     point: Array
     residual: Array
     stuck: Array
-    count: Array
+    taken: Array
 
 
 def _balanced(matrix: Float[Array, "m m"], pull: Float[Array, " m"], power: float) -> tuple[Array, Array]:
@@ -165,10 +165,10 @@ def _balanced(matrix: Float[Array, "m m"], pull: Float[Array, " m"], power: floa
         residual = missed(new)
         # Near rounding the residual stops falling; before, it may rise for some steps.
         stuck = ~good.any() | ((residual >= state.residual) & (residual < 1e3 * tol))
-        return _Search(jnp.where(stuck, point, new), jnp.where(stuck, state.residual, residual), stuck, state.count + 1)
+        return _Search(jnp.where(stuck, point, new), jnp.where(stuck, state.residual, residual), stuck, state.taken + 1)
 
     def running(state: _Search) -> Array:
-        return (state.count < STEPS) & (state.residual > tol) & ~state.stuck
+        return (state.taken < STEPS) & (state.residual > tol) & ~state.stuck
 
     alone = pull ** (1 / (1 + power))  # the solution if no two gradients had anything in common
     start = alone * (jnp.sum(alone**2) / (alone @ matrix @ alone)) ** (1 / (1 + power))

@@ -59,7 +59,7 @@ class _Momentum(NamedTuple):
     ahead: Array
     pace: Array
     residual: Array
-    count: Array
+    taken: Array
 
 
 def _gradient_steps(matrix: Array, linear: Array, tol: float) -> tuple[Array, Array, Array]:
@@ -74,16 +74,16 @@ def _gradient_steps(matrix: Array, linear: Array, tol: float) -> tuple[Array, Ar
         pace = jnp.where(uphill, 1.0, (1 + jnp.sqrt(1 + 4 * state.pace**2)) / 2)
         momentum = jnp.where(uphill, 0.0, (state.pace - 1) / pace)
         ahead = x + momentum[:, None] * (x - state.x)
-        return _Momentum(x, ahead, pace, _violation(state.ahead, slope), state.count + 1)
+        return _Momentum(x, ahead, pace, _violation(state.ahead, slope), state.taken + 1)
 
     def running(state: _Momentum) -> Array:
-        return (state.count < GRADIENT_STEPS) & jnp.any(state.residual > tol)
+        return (state.taken < GRADIENT_STEPS) & jnp.any(state.residual > tol)
 
     nothing = jnp.zeros_like(linear)
     ones = jnp.ones(linear.shape[0], linear.dtype)
     start = _Momentum(nothing, nothing, ones, ones, jnp.asarray(0))
     last = jax.lax.while_loop(running, step, start)
-    return last.x, _violation(last.x, _slope(matrix, linear, last.x)), last.count
+    return last.x, _violation(last.x, _slope(matrix, linear, last.x)), last.taken
 
 
 class _Pivoting(NamedTuple):
@@ -93,7 +93,7 @@ class _Pivoting(NamedTuple):
     unsolved: Array
     fewest: Array
     patience: Array
-    count: Array
+    taken: Array
 
 
 def _on_support(matrix: Array, linear: Array, free: Bool[Array, "k m"]) -> Float[Array, "k m"]:
@@ -130,17 +130,17 @@ def _pivot(matrix: Array, linear: Array, x: Array, residual: Array, tol: float) 
             state.unsolved & (left > tol) & (number > 0),
             jnp.minimum(number, state.fewest),
             patience,
-            state.count + 1,
+            state.taken + 1,
         )
 
     def running(state: _Pivoting) -> Array:
-        return (state.count < PIVOTS) & jnp.any(state.unsolved)
+        return (state.taken < PIVOTS) & jnp.any(state.unsolved)
 
     programs = linear.shape[0]
     patience, most = jnp.full(programs, PATIENCE), jnp.full(programs, linear.shape[1] + 1)
     start = _Pivoting(x > 0, x, residual, residual > tol, most, patience, jnp.asarray(0))
     last = jax.lax.while_loop(running, step, start)
-    return last.x, last.residual, last.count
+    return last.x, last.residual, last.taken
 
 
 def nonnegative_quadratic(matrix: Float[Array, "m m"], linear: Float[Array, "k m"]) -> NonNegative:
