@@ -121,6 +121,7 @@ def interpretability_loss(
     if draws < 1:
         fail("interpretability_loss", expected="at least 1 draw", got=str(draws), advice="4 are enough for training.")
     attention = attend(state)
-    blurred = state + noise * jax.random.normal(key, (draws, *jnp.shape(state)), jnp.result_type(state, float))
+    state = jnp.asarray(state, float)
+    blurred = state[None] + noise * jax.random.normal(key, (draws, *state.shape), state.dtype)
     changes = jax.vmap(lambda near: moved(attention, attend(near)))(blurred)
     return sparsity * spread(attention) + stability * jnp.mean(changes)
