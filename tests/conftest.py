@@ -20,6 +20,13 @@ settings.register_profile(
 settings.load_profile("attnjax")
 
 
+@pytest.fixture(autouse=True, scope="module")
+def forget_programs() -> Iterator[None]:
+    """Drops what a file compiled: thousands of programs are gigabytes, and at last crash the compiler."""
+    yield
+    jax.clear_caches()
+
+
 @pytest.fixture
 def x64() -> Iterator[None]:
     """Double precision for one test; jit keeps separate programs for the two precisions, so nothing leaks."""

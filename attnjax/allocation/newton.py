@@ -38,9 +38,9 @@ from attnjax.allocation.sweeps import (
     regret,
     sample_stride,
     spread_of_worth,
-    users_of,
     worth,
 )
+from attnjax.allocation.tiles import users_of
 from attnjax.allocation.user_sides import respond, taste
 
 Prices = Float[Array, " c"]
@@ -176,17 +176,25 @@ def newton(
         climbing = jnp.sum(gradient * state.direction) > 0.5 * jnp.abs(state.slope)
         accepted = (state.steps == 0) | ~climbing | (state.length < 1e-3)
         # At least one step at every smoothing: it makes the next one's first step a good one.
-        solved = (state.steps >= 1) & (
-            side.violation(y, gradient) < jnp.clip(state.eps, 64 * jnp.finfo(dtype).eps, SOLVED)
-        )
+        violation = side.violation(y, gradient)
+        solved = (state.steps >= 1) & (violation < jnp.clip(state.eps, 64 * jnp.finfo(dtype).eps, SOLVED))
         last = state.iterations + 1 >= limit
-        leave = (accepted & (solved | (state.steps >= STEPS))) | last
-        found = jax.lax.cond(leave, lambda: certify(y, state.eps, state.spread, at), lambda: state.best.found)
-        better = leave & ((found.gap < state.best.found.gap) | (last & ~jnp.isfinite(state.best.found.gap)))
+        stop = (accepted & (solved | (state.steps >= STEPS))) | last
+        # A gap falls with eps to eps squared: no certificate where even the latter would leave it far too large. In
+        # single precision it may stop falling near 1e-5, and the best is wanted then.
+        known = state.best.found
+        foreseen = jnp.where(jnp.isfinite(known.gap), 0.1 * known.gap * (state.eps / state.best.eps) ** 2, 0)
+        near = foreseen <= jnp.maximum(tol, 100 * jnp.finfo(dtype).eps) * known.scale
+        look = stop & (last | near | (known.gap > 100 * known.scale))  # the last of these: relative to nothing
+        found = jax.lax.cond(look, lambda: certify(y, state.eps, state.spread, at), lambda: known)
+        better = look & ((found.gap < known.gap) | (last & ~jnp.isfinite(known.gap)))
         best = jax.tree.map(
             lambda new, old: jnp.where(better, new, old), _Best(y, state.eps, state.spread, found), state.best
         )
         done = best.found.gap <= tol * best.found.scale
+        # Floors are mended by mixing with an anchor, at a loss: another step here is less than another smoothing.
+        mended = look & ~done & (found.map_to.share > 0.3 * tol) & (violation > 0.1 * tol) & (foreseen > 0)
+        leave = stop & (last | ~mended | (state.steps >= STEPS))
         # Not below half of what it was: where scores are alike worth is in prices alone, which vanish with it.
         spread = jax.lax.cond(
             leave & ~done,

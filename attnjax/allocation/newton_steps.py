@@ -52,26 +52,26 @@ class System:
         self._dense = is_dense(market)
         if self._dense:
             half = jax.vmap(lambda column: side.pull(y, column), 1, 1)(at.hessian)
-            hessian = jax.vmap(lambda row: side.pull(y, row))(half) + jnp.diag(own)
-            mean = jnp.trace(hessian) / y.size
-            self._hessian = hessian + side.gauge() * mean / y.size * jnp.ones_like(hessian)
+            of_users = jax.vmap(lambda row: side.pull(y, row))(half)
+            mean = (jnp.trace(of_users) + jnp.sum(own)) / y.size
+            gauge = side.gauge() * mean / y.size * jnp.ones_like(of_users)
+            self._hessian = of_users + jnp.diag(own + _ridge(jnp.diag(of_users))) + gauge
             self._mean = mean
             return
-        diagonal = own + side.speed(y) ** 2 * at.hessian
-        mean = jnp.mean(diagonal)
-        ridge = 16 * jnp.finfo(y.dtype).eps * mean + jnp.finfo(y.dtype).tiny
+        of_users = side.speed(y) ** 2 * at.hessian
+        mean, ridge = jnp.mean(own + of_users), _ridge(of_users)
 
         def product(v: Prices) -> Prices:
             change = creators.on_items(side.push(y, v))
             felt = creators.exposure(moved_by(market, bonus, temperature, change))
             return side.pull(y, felt) + (own + ridge) * v + side.gauge() * mean / y.size * jnp.sum(v)
 
-        self._product, self._diagonal, self._mean = product, diagonal + ridge, mean
+        self._product, self._diagonal, self._mean = product, own + of_users + ridge, mean
 
     def solve(self, right: Prices, forcing: float = FORCING) -> Prices:
-        """H^-1 b (c,), with some rounding's worth of the mean diagonal added to keep H positive definite."""
+        """H^-1 b (c,), with some rounding's worth of the users' curvature added to keep H positive definite."""
         if self._dense:
-            return _by_cholesky(self._hessian, right)
+            return jax.scipy.linalg.cho_solve(jax.scipy.linalg.cho_factor(self._hessian), right)
 
         def by_gradients(product: Callable, right: Prices) -> Prices:
             return conjugate_gradients(product, right, self._diagonal, forcing, PRODUCTS)
@@ -85,10 +85,13 @@ class System:
         return jnp.where(jnp.isfinite(direction).all(), direction, downhill)
 
 
-def _by_cholesky(hessian: Array, right: Array) -> Array:
-    ridge = 16 * jnp.finfo(hessian.dtype).eps * jnp.trace(hessian) / right.size + jnp.finfo(hessian.dtype).tiny
-    factor = jax.scipy.linalg.cho_factor(hessian + ridge * jnp.eye(right.size, dtype=hessian.dtype))
-    return jax.scipy.linalg.cho_solve(factor, right)
+def _ridge(of_users: Prices) -> Array:
+    """What keeps H positive definite, at the scale of the users' curvature.
+
+    At the creators' a floor that binds would blur all others: its own curvature grows without bound.
+    """
+    info = jnp.finfo(of_users.dtype)
+    return 16 * info.eps * jnp.mean(of_users) + info.tiny
 
 
 def conjugate_gradients(

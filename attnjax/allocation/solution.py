@@ -7,7 +7,8 @@ import jax
 from jaxtyping import Array, Bool, Float, Int
 
 from attnjax.allocation.market import Market
-from attnjax.allocation.sweeps import Feasible, make_feasible, users_of, worth
+from attnjax.allocation.sweeps import Feasible, make_feasible, worth
+from attnjax.allocation.tiles import users_of
 from attnjax.allocation.user_sides import Users, respond
 from attnjax.errors import fail
 

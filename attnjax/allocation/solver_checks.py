@@ -2,20 +2,39 @@
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
-from attnjax.allocation.creator_values import AlphaFair, Linear, MaxMin, Nash
+from attnjax.allocation.creator_values import AlphaFair, CreatorValue, Linear, MaxMin, Nash
 from attnjax.allocation.feasibility import bounds_of
 from attnjax.allocation.guarantees import Box, Floors, SoftBox
-from attnjax.allocation.market import Market, exposure_of, uniform_attention
+from attnjax.allocation.market import Market
 from attnjax.allocation.regularizers import Entropy, SquaredNorm
 from attnjax.allocation.shortfall import smallest_shortfall
-from attnjax.allocation.sweeps import has_bounds
+from attnjax.allocation.sweeps import even_exposure, has_bounds
 from attnjax.errors import fail
 
 Prices = Float[Array, " c"]
 FAIR = Nash | AlphaFair | MaxMin
 _bounds_of = jax.jit(bounds_of)
+_even_exposure = jax.jit(even_exposure)
+
+
+@jax.jit
+def _weighted(value: FAIR, even: Prices) -> tuple[Array, Array, Array]:
+    """Whether weights, exponents, and what each creator gets of attention spread evenly, are all above 0."""
+    exponents = (value.alpha > 0) & (value.scale > 0) if isinstance(value, AlphaFair) else jnp.ones((), bool)
+    return (value.weights > 0).all(), exponents.all(), (even > 0).all()
+
+
+@jax.jit
+def _admitted(value: CreatorValue, start: Prices) -> Array:
+    return jnp.isfinite(value.conjugate(value.admissible(start, start))).all()
+
+
+@jax.jit
+def _within(floors: Prices, caps: Prices) -> Array:
+    return (floors >= 0) & (caps >= floors) & jnp.isfinite(floors)
 
 
 def check_method(market: Market, method: str, known: bool) -> None:
@@ -79,15 +98,15 @@ def check_market(market: Market) -> None:
     if has_bounds(market):
         _check_bounds(market)
     elif isinstance(value, FAIR):
-        _check_fair(market)
+        _check_fair(value, _even_exposure(market))
 
 
 def _check_bounds(market: Market) -> None:
     floors = market.creator_value.floors  # type: ignore[attr-defined]
     caps = getattr(market.creator_value, "caps", jnp.full_like(floors, jnp.inf))
-    sound = (floors >= 0) & (caps >= floors) & jnp.isfinite(floors)
-    if not bool(sound.all()):
-        wrong = int(jnp.argmin(sound))
+    sound = np.asarray(_within(floors, caps))
+    if not sound.all():
+        wrong = int(np.argmin(sound))
         fail(
             "solve",
             expected="0 <= floor <= cap for every creator",
@@ -119,25 +138,24 @@ def check_reach(market: Market) -> None:
     )
 
 
-def _check_fair(market: Market) -> None:
-    value = market.creator_value
-    weights = value.weights  # type: ignore[attr-defined]
-    if not bool((weights > 0).all()):
+def _check_fair(value: FAIR, even: Prices) -> None:
+    weights, exponents, seen = (bool(holds) for holds in jax.device_get(_weighted(value, even)))
+    if not weights:
         fail(
             "solve",
             expected=f"{type(value).__name__} weights above 0",
-            got=str(float(weights.min())),
+            got=str(float(value.weights.min())),
             advice="Leave creators that don't count out of the creator map; their items may stay.",
         )
-    if isinstance(value, AlphaFair) and not bool(((value.alpha > 0) & (value.scale > 0)).all()):
+    if isinstance(value, AlphaFair) and not exponents:
         fail(
             "solve",
             expected="an alpha and a scale above 0",
             got=f"alpha from {float(value.alpha.min()):g}, scale from {float(value.scale.min()):g}",
             advice="For alpha = 0 use Linear; alpha_fair(weights, alpha) picks the class.",
         )
-    unseen = ~(exposure_of(market, uniform_attention(market)) > 0)
-    if bool(unseen.any()):
+    if not seen:
+        unseen = ~(even > 0)
         fail(
             "solve",
             expected=f"for {type(value).__name__} welfare, an item that some user can see from every creator",
@@ -149,7 +167,7 @@ def _check_fair(market: Market) -> None:
 def check_start(market: Market, start: Prices) -> None:
     """Refuses starting prices at which there is no bound."""
     value = market.creator_value
-    if not bool(jnp.isfinite(value.conjugate(value.admissible(start, start))).all()):
+    if not bool(_admitted(value, start)):
         fail(
             "solve",
             expected=f"starting prices that {type(value).__name__} admits (finite; above 0 for Nash)",

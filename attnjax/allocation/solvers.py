@@ -9,13 +9,13 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from attnjax.allocation.creator_values import MaxMin
-from attnjax.allocation.market import Market, best_response, exposure_of, uniform_attention
+from attnjax.allocation.market import Market, best_response
 from attnjax.allocation.newton import FIRST, newton
 from attnjax.allocation.proportional_response import proportional_response
 from attnjax.allocation.reference_solvers import dual_gradient, frank_wolfe
 from attnjax.allocation.solution import Solution
 from attnjax.allocation.solver_checks import check_market, check_method, check_reach, check_start
-from attnjax.allocation.sweeps import has_bounds
+from attnjax.allocation.sweeps import even_exposure, has_bounds
 from attnjax.errors import fail
 
 Prices = Float[Array, " c"]
@@ -101,7 +101,7 @@ def solve(
         )
     dtype = market.scores.dtype
     first = FIRST if prices is None else WARM
-    start = jnp.asarray(_starting_prices(market, method) if prices is None else prices, dtype)
+    start = jnp.asarray(_start(market, method) if prices is None else prices, dtype)
     if known:
         check_start(market, start)
     limits = (jnp.asarray(tol, dtype), jnp.asarray(max_iterations))
@@ -149,8 +149,9 @@ def _newton(
     )
 
 
-def _starting_prices(market: Market, method: str) -> Prices:
-    """What the creator value suggests, given what creators would get for nothing."""
+@functools.partial(jax.jit, static_argnums=1)
+def _start(market: Market, method: str) -> Prices:
+    """Prices that the creator value suggests, given what creators would get for nothing."""
     if method in ("newton", "proportional_response"):  # which admit a temperature of 0: responses are not unique
-        return market.creator_value.start(exposure_of(market, uniform_attention(market)))
+        return market.creator_value.start(even_exposure(market))
     return market.creator_value.start(best_response(market, jnp.zeros_like(market.platform_rates)).exposure)

@@ -1,28 +1,23 @@
 """Sweeps: one streaming pass over all users at given prices, for solvers that must not hold a second U x N array.
 
-Users are visited in tiles small enough for a core's cache. What a sweep returns are sums over users (exposure,
-Hessians, certificates), added up with compensation (Kahan 1965), so that the sums of a float32 solve are good to
-rounding of their largest term. Where users are spread over devices each sweeps its own, and the sums are added up:
-what a sweep does is therefore a function of the device's part of the market and of what all share.
+What a sweep returns are sums over users (exposure, Hessians, certificates) or one number per user; `tiles` says how all
+users are visited.
 """
 
 import dataclasses
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 from jax.sharding import PartitionSpec
 from jaxtyping import Array, Float
 
 from attnjax.allocation.entries import on_entries, over_creators, over_items
 from attnjax.allocation.guarantees import Box, Floors, SoftBox
-from attnjax.allocation.market import Market, map_parts
+from attnjax.allocation.market import Market
 from attnjax.allocation.regularizers import Entropy, SquaredNorm
+from attnjax.allocation.tiles import count_tiles, over_devices, over_rows, sum_over_tiles
 from attnjax.allocation.user_sides import Users, behind, respond, taste
-
-TILE_BYTES = 1 << 20
-"""About so many bytes of scores make a tile."""
 
 SAMPLED, SAMPLED_SHARP = 20, 0.1
 """Users per creator that a Newton step's matrix is taken from: this many, or this over the relative smoothing."""
@@ -109,7 +104,7 @@ def sample_stride(market: Market, smoothing: Array) -> Array:
     positions = 1 if market.position_bias is None else market.position_bias.size
     wanted = market.creators.num_creators / positions * jnp.maximum(SAMPLED, SAMPLED_SHARP / smoothing)
     share = market.scores.shape[0] / (1 if market.mesh is None else market.mesh.size) / wanted
-    return jnp.clip(share.astype(jnp.int32), 1, max(_tiles(market) // 4, 1))
+    return jnp.clip(share.astype(jnp.int32), 1, max(count_tiles(market) // 4, 1))
 
 
 def _linearise(
@@ -135,7 +130,7 @@ def _linearise(
 
         return body, matrix
 
-    items, (squares, outer) = _sum_over_tiles(market, temperature, bodies, bonus, stride=stride)
+    items, (squares, outer) = sum_over_tiles(market, temperature, bodies, bonus, stride=stride)
     hessian = creators.quadratic(squares) - outer if dense else creators.diagonal(squares)
     return Linearisation(items, creators.exposure(items), hessian)
 
@@ -154,7 +149,7 @@ def moved_by(market: Market, bonus: PerItem, temperature: PerUser, change: PerIt
 
         return body, None
 
-    return _sum_over_tiles(market, temperature, bodies, bonus, change)
+    return sum_over_tiles(market, temperature, bodies, bonus, change)
 
 
 def regret(market: Market, bonus: PerItem, temperature: PerUser, feasible: Feasible) -> Regret:
@@ -170,7 +165,7 @@ def regret(market: Market, bonus: PerItem, temperature: PerUser, feasible: Feasi
 
         return body, None
 
-    return Regret(*_sum_over_tiles(market, temperature, bodies, bonus, feasible))
+    return Regret(*sum_over_tiles(market, temperature, bodies, bonus, feasible))
 
 
 def excluded_items(market: Market) -> PerItem:
@@ -183,7 +178,7 @@ def excluded_items(market: Market) -> PerItem:
 
         return body, None
 
-    return _sum_over_tiles(market, jnp.ones_like(market.budgets), bodies)
+    return sum_over_tiles(market, jnp.ones_like(market.budgets), bodies)
 
 
 def anchor_items(market: Market, anchor: PerItem) -> PerItem:
@@ -192,7 +187,20 @@ def anchor_items(market: Market, anchor: PerItem) -> PerItem:
     def bodies(market: Market, anchor: PerItem) -> tuple[Callable, None]:
         return lambda users: _over_items(market, users, _anchor(market, users, anchor)), None
 
-    return _sum_over_tiles(market, jnp.ones_like(market.budgets), bodies, anchor)
+    return sum_over_tiles(market, jnp.ones_like(market.budgets), bodies, anchor)
+
+
+def even_exposure(market: Market) -> Float[Array, " c"]:
+    """The creators' exposure (c,) where every user spends alike on all entries they may see, as far as caps allow."""
+
+    def bodies(market: Market) -> tuple[Callable, None]:
+        def body(users: Users) -> Array:
+            attention = _anchor(market, users, jnp.zeros(market.creators.num_items, users.scores.dtype))
+            return _over_items(market, users, attention if users.impact is None else attention * users.impact)
+
+        return body, None
+
+    return market.creators.exposure(sum_over_tiles(market, jnp.ones_like(market.budgets), bodies))
 
 
 def anchor_linearised(market: Market, anchor: PerItem) -> Linearisation:
@@ -235,9 +243,9 @@ def attention_at(market: Market, bonus: PerItem, temperature: PerUser, feasible:
         def rows(users: Users) -> Array:
             return make_feasible(market, feasible, users, respond(market, users, worth(users, bonus)).attention)
 
-        return _over_rows(market, temperature, rows)
+        return over_rows(market, temperature, rows)
 
-    return _over_devices(market, local, PartitionSpec("users"))(market, temperature, bonus, feasible)
+    return over_devices(market, local, PartitionSpec("users"))(market, temperature, bonus, feasible)
 
 
 def spread_of_worth(market: Market, bonus: PerItem) -> PerUser:
@@ -256,9 +264,9 @@ def spread_of_worth(market: Market, bonus: PerItem) -> PerUser:
                 spread = spread / jnp.where(users.budgets > 0, users.budgets, 1)
             return spread
 
-        return _over_rows(market, temperature, rows)
+        return over_rows(market, temperature, rows)
 
-    spread = _over_devices(market, local, PartitionSpec("users"))(market, market.budgets, bonus)
+    spread = over_devices(market, local, PartitionSpec("users"))(market, market.budgets, bonus)
     # Users to whom everything is worth nothing have no scale of their own: they take the others'.
     some = spread > 1e4 * jnp.finfo(spread.dtype).tiny
     others = jnp.sum(jnp.where(some, spread, 0)) / jnp.maximum(jnp.sum(some), 1)
@@ -270,126 +278,5 @@ def has_bounds(market: Market) -> bool:
     return isinstance(market.creator_value, Floors | Box | SoftBox)
 
 
-def users_of(market: Market, temperature: PerUser) -> Users:
-    """All users of a market, who respond at these temperatures."""
-    return Users(market.scores, market.impact, market.candidates, market.caps, market.budgets, temperature)
-
-
 def _over_items(market: Market, users: Users, entries: Array) -> PerItem:
     return over_items(entries, users.candidates, market.creators.num_items)
-
-
-class _Sum(NamedTuple):
-    """A running sum and what rounding has lost of it."""
-
-    total: Array
-    lost: Array
-
-
-def _tile_rows(market: Market) -> int:
-    users, entries = market.scores.shape
-    positions = 1 if market.position_bias is None else market.position_bias.size
-    row = entries * positions * market.scores.dtype.itemsize
-    if market.candidates is not None:
-        row = max(row, market.creators.num_creators * positions * market.scores.dtype.itemsize // 4)
-    return max(1, min(users, TILE_BYTES // row))
-
-
-def _tiles(market: Market) -> int:
-    """How many tiles each device's users make."""
-    local = market.scores.shape[0] // (1 if market.mesh is None else market.mesh.size)
-    return -(-local // min(_tile_rows(market), max(local, 1)))
-
-
-def _over_rows(market: Market, temperature: PerUser, rows: Callable[[Users], Array]) -> Array:
-    """What `rows` gives for every user, a tile at a time; the last tile overlaps the one before."""
-    everyone = users_of(market, temperature)
-    count = market.budgets.size
-    size = _tile_rows(market)
-
-    def fill(k: Array, out: Array) -> Array:
-        start = jnp.minimum(k * size, count - size)
-        users = jax.tree.map(lambda x: jax.lax.dynamic_slice_in_dim(x, start, size), everyone)
-        return jax.lax.dynamic_update_slice_in_dim(out, rows(users), start, axis=0)
-
-    shape = jax.eval_shape(rows, jax.tree.map(lambda x: x[:size], everyone))
-    return jax.lax.fori_loop(0, -(-count // size), fill, jnp.zeros((count, *shape.shape[1:]), shape.dtype))
-
-
-def _over_devices(market: Market, local: Callable, out: Any) -> Callable:
-    """`local(market, temperature, *shared)` on each device with its own users; `out` is the layout of the results."""
-    if market.mesh is None:
-        return local
-    everywhere, spread = PartitionSpec(), PartitionSpec("users")
-    layout = map_parts(market, lambda _: spread, lambda _: everywhere)
-
-    def run(market: Market, temperature: PerUser, *shared: Any) -> Any:
-        layouts = (layout, spread, *[everywhere] * len(shared))
-        return jax.shard_map(local, mesh=market.mesh, in_specs=layouts, out_specs=out, check_vma=False)(
-            market, temperature, *shared
-        )
-
-    return run
-
-
-def _sum_over_tiles(
-    market: Market, temperature: PerUser, bodies: Callable[..., tuple], *shared: Any, stride: Any = 1
-) -> Any:
-    """Adds up over all users, tile by tile and over devices, what `body, plain = bodies(market, *shared)` give.
-
-    `body(users)` is added up with compensation. With `plain` not None, body returns what to add up and what to pass on,
-    and `plain(*passed on)` is added up without compensation, from every `stride`-th tile, and scaled up to all: for
-    large sums that need not be exact.
-    """
-
-    def local(market: Market, temperature: PerUser, stride: Array, *shared: Any) -> Any:
-        body, plain = bodies(market, *shared)
-        sums = _sum_tiles(users_of(market, temperature), _tile_rows(market), body, plain, stride)
-        return sums if market.mesh is None else jax.lax.psum(sums, "users")
-
-    every = jnp.asarray(stride, jnp.int32)
-    sums, more = _over_devices(market, local, PartitionSpec())(market, temperature, every, *shared)
-    if more is None:
-        return sums
-    tiles = _tiles(market)
-    share = (-(-tiles // every)).astype(market.scores.dtype) / tiles
-    return sums, jax.tree.map(lambda x: x / share, more)
-
-
-def _sum_tiles(everyone: Users, rows: int, body: Callable, plain: Callable | None, stride: Array) -> Any:
-    """Adds up over tiles of users; the last tile overlaps the one before, and counts its rows once."""
-    count = everyone.budgets.size
-    rows = min(rows, count)
-
-    def tile(k: Array) -> Users:
-        start = jnp.minimum(k * rows, count - rows)
-        users = jax.tree.map(lambda array: jax.lax.dynamic_slice_in_dim(array, start, rows), everyone)
-        fresh = start + jnp.arange(rows) >= k * rows
-        return users._replace(budgets=jnp.where(fresh, users.budgets, 0))
-
-    def found(k: Array) -> tuple[Any, tuple]:
-        return (body(tile(k)), ()) if plain is None else body(tile(k))
-
-    def add(k: Array, state: tuple[Any, Any]) -> tuple[Any, Any]:
-        sums, more = state
-        part, passed = found(k)
-        sums = jax.tree.map(_kahan, sums, part, is_leaf=lambda x: isinstance(x, _Sum))
-        if plain is not None:
-            more = jax.lax.cond(
-                k % stride == 0, lambda more: jax.tree.map(jnp.add, more, plain(*passed)), lambda more: more, more
-            )
-        return sums, more
-
-    first, passed = jax.eval_shape(lambda: found(jnp.asarray(0)))
-    zeros = jax.tree.map(lambda x: _Sum(jnp.zeros(x.shape, x.dtype), jnp.zeros(x.shape, x.dtype)), first)
-    more = None
-    if plain is not None:
-        more = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), jax.eval_shape(plain, *passed))
-    sums, more = jax.lax.fori_loop(0, -(-count // rows), add, (zeros, more))
-    return jax.tree.map(lambda s: s.total, sums, is_leaf=lambda x: isinstance(x, _Sum)), more
-
-
-def _kahan(so_far: _Sum, part: Array) -> _Sum:
-    corrected = part - so_far.lost
-    total = so_far.total + corrected
-    return _Sum(total, (total - so_far.total) - corrected)

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
 
+from attnjax.atomic import sweep, write_bytes
 from attnjax.data.sources import DataFile, Source
 from attnjax.errors import fail
 
@@ -143,19 +144,10 @@ def publish(source: Source, file: DataFile, content: bytes) -> Path:
         UserError: the cache cannot be written to.
     """
     path = file_path(source, file)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with open(temporary, "wb") as handle:
-            handle.write(content)
-            handle.flush()
-            os.fsync(handle.fileno())
-        os.replace(temporary, path)
+        write_bytes(path, content)
     except OSError as error:
         refuse_unwritable(error, path.parent)
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
     return path
 
 
@@ -221,8 +213,7 @@ def _hold(descriptor: int, source: Source) -> bool:
 
 def _sweep(folder: Path) -> None:
     """Removes what a killed process left behind, except part files, from which a download goes on."""
-    for stale in folder.rglob(".*.tmp"):
-        with contextlib.suppress(OSError):
-            stale.unlink()
+    with contextlib.suppress(OSError):
+        sweep(folder)
     for stale in folder.glob(".scratch-*"):
         shutil.rmtree(stale, ignore_errors=True)

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from attnjax.errors import fail
+from attnjax.models.ease import ease_links
 
 Matrix = NDArray[np.float64]
 Scorer = Callable[[Any], Matrix]
@@ -82,10 +83,7 @@ def item_knn(interactions: ArrayLike, neighbours: int = 50, shrink: float = 0.0)
 
 
 def ease(interactions: ArrayLike, l2: float = 500.0) -> Scorer:
-    """Scores by the best linear map from histories to themselves in which no item predicts itself.
-
-        minimise |X - X B|^2 + l2 |B|^2  subject to  B_jj = 0:     B_ij = -P_ij / P_jj off the diagonal,
-        P = (X'X + l2 I)^-1
+    """Scores by EASE, the best linear map from histories to themselves: see `attnjax.models.ease_links`.
 
     Args:
         interactions: (users, items).
@@ -100,13 +98,7 @@ def ease(interactions: ArrayLike, l2: float = 500.0) -> Scorer:
     Source: H. Steck, Embarrassingly shallow autoencoders for sparse data, WWW 2019.
     """
     x = _checked("ease", interactions)
-    if not l2 > 0:
-        fail("ease", expected="l2 above 0", got=str(l2), advice="The usual values are 100 to 1,000.")
-    gram = x.T @ x
-    gram[np.diag_indices_from(gram)] += l2
-    inverse = np.linalg.inv(gram)
-    weights = -inverse / np.diag(inverse)
-    np.fill_diagonal(weights, 0)
+    weights = ease_links(x, l2)
     return _scorer("ease", lambda histories: histories @ weights, x.shape[1])
 
 

@@ -10,6 +10,7 @@ from attnjax.models.attention import (
     attention_weights,
 )
 from attnjax.models.attention_vector import AttentionVectorNet
+from attnjax.models.ease import ease_links
 from attnjax.models.encoders import Encoded, LSTMEncoder, TransformerBlock, TransformerEncoder
 from attnjax.models.relevance import BiasedFactors, rating_error, rating_loss, relevance
 from attnjax.models.stakeholder_losses import (
@@ -31,7 +32,7 @@ from attnjax.models.stakeholders import (
     join,
     reach,
 )
-from attnjax.models.user_attention import PAD, History, Spent, UserAttention, ease_links, warm_start
+from attnjax.models.user_attention import PAD, History, Spent, UserAttention, warm_start
 
 __all__ = [
     "PAD",

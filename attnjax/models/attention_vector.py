@@ -2,7 +2,7 @@
 
     3 x 32 x 32 -> conv 32 -> relu -> conv 64 -> relu -> dense 128 -> relu -> dense 10 -> times p
 
-What keeps the document's code from running, and is corrected here (reproducibility/ERRATA.md, Metaverse-5):
+What keeps the document's code from running, and is corrected here (reproducibility/ERRATA.md, Metaverse-5 and -8):
 
 - Nothing shrinks the images: two convolutions with padding leave 64 x 32 x 32 numbers each, and the document reshapes
   them to rows of 64 x 8 x 8. One image becomes sixteen rows, and outputs no longer match targets. Its 8 x 8 is what two

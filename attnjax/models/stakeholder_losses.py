@@ -140,9 +140,8 @@ def decision_focused_loss(
         loss(prediction) = weighted losses of the truth at a*(prediction),    a* = the market's exact solution
 
     The gradient passes through a* by implicit differentiation; its error is that of the solution, so ask for a `tol`
-    well below the differences that matter, but where floors bind not below 1e-9 (in float64): there the linear system
-    of the derivative loses its digits. Where users have no preference for variety a* jumps and the gradient is that of
-    the smoothed problem (see `solve`). With the truth in place of the prediction the loss is as small as it can be,
+    well below the differences that matter. Where users have no preference for variety a* jumps and the gradient is that
+    of the smoothed problem (see `solve`). With the truth in place of the prediction the loss is as small as it can be,
     where weights are 1 and floors are the predicted ones.
 
     Args:

@@ -18,6 +18,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from attnjax.errors import fail
 from attnjax.models.attention import SOFTMAX, AttentionRule, attention_weights
+from attnjax.models.ease import ease_links
 from attnjax.models.encoders import TransformerEncoder
 from attnjax.models.inputs import KnownEmbedding, with_flags
 from attnjax.models.time_encodings import interpolate, log_gaps, ranks
@@ -217,38 +218,6 @@ class UserAttention(nn.Module):
             )
 
 
-def ease_links(interactions: Float[Array, "u n"], l2: float) -> Float[Array, "n n"]:
-    """EASE's closed form: the B with a diagonal of 0 that minimises |X - X B|^2 + l2 |B|^2.
-
-    B = -P / diag(P) off the diagonal, with P = (X'X + l2 I)^{-1} (Steck 2019); computed in float64, n^3 operations.
-
-    Args:
-        interactions: (u, n), 1 where a user had to do with an item in training, else 0.
-        l2: above 0.
-
-    Returns:
-        (n, n), float32: B[i, j] is what item i in a history says for item j.
-
-    Raises:
-        UserError: if `l2` is not above 0, or interactions is not a matrix.
-
-    >>> ease_links(jnp.array([[1.0, 1.0], [1.0, 1.0]]), 1.0).round(3).tolist()
-    [[0.0, 0.66...], [0.66..., 0.0]]
-    """
-    if not l2 > 0 or jnp.ndim(interactions) != 2:
-        fail(
-            "ease_links",
-            expected="a matrix of users by items and l2 > 0",
-            got=f"shape {jnp.shape(interactions)} and l2 = {l2}",
-            advice="100 to 1000 is a usual l2 for logs of this size.",
-        )
-    x = np.asarray(interactions, np.float64)
-    precision = np.linalg.inv(x.T @ x + l2 * np.eye(x.shape[1]))
-    links = -precision / np.diag(precision)[None, :]
-    np.fill_diagonal(links, 0)
-    return jnp.asarray(links, jnp.float32)
-
-
 def warm_start(params: Any, interactions: Float[Array, "u n"], *, l2: float | None = None, gain: float = 10.0) -> Any:
     """Parameters of a `UserAttention` that begins where simple methods end.
 
@@ -270,4 +239,5 @@ def warm_start(params: Any, interactions: Float[Array, "u n"], *, l2: float | No
         return {**params, "item_bias": jnp.log(count / jnp.sum(count))}
     if "links" not in params:
         fail("warm_start", expected="a model with links, to start from EASE", got="none", advice="Leave out l2.")
-    return {**params, "links": ease_links(interactions, l2), "link_gain": jnp.asarray(gain)}
+    links = ease_links(np.asarray(interactions, np.float64), l2)
+    return {**params, "links": jnp.asarray(links, jnp.float32), "link_gain": jnp.asarray(gain)}

@@ -19,6 +19,7 @@ from attnjax.allocation import (
     solve,
     stream_attention,
     sweeps,
+    tiles,
 )
 from attnjax.allocation.solvers import _newton
 from attnjax.errors import UserError
@@ -65,7 +66,7 @@ def test_tiles_samples_and_streams_change_nothing_that_is_certified(monkeypatch,
     market = markets()[kind]
     whole = run(market)
     positions = 1 if market.position_bias is None else market.position_bias.size
-    monkeypatch.setattr(sweeps, "TILE_BYTES", 3 * 8 * positions * market.scores.shape[1])
+    monkeypatch.setattr(tiles, "TILE_BYTES", 3 * 8 * positions * market.scores.shape[1])
     monkeypatch.setattr(sweeps, "SAMPLED", 1)
     monkeypatch.setattr(sweeps, "SAMPLED_SHARP", 0.05)
     assert int(sweeps.sample_stride(market, jnp.asarray(0.3))) > 1

@@ -17,7 +17,7 @@ from attnjax.allocation import (
     Nash,
     Power,
     exposure_of,
-    sweeps,
+    tiles,
 )
 from attnjax.allocation.creator_sides import side_of
 from attnjax.allocation.feasibility import bounds_of
@@ -339,15 +339,15 @@ def test_new_values_compile_nothing_and_batches_agree():
         assert float(found.upper[row]) >= float(one.lower) - 1e-4
 
 
-@pytest.mark.parametrize("rows", [1, 2, 4])
+@pytest.mark.parametrize("rows", [1, 2, 5])
 @double
 def test_tiles_of_users_change_nothing(monkeypatch, rows):
-    """Nine users in tiles of 2 or 4: the last tile overlaps the one before."""
+    """Nine users in tiles of 2 or 5: the last tile overlaps the one before."""
     market = market_of(*programme("met", 2))
     start, numbers = jnp.zeros(N), (jnp.asarray(1e-5), jnp.asarray(200), jnp.asarray(0.3))
     whole = newton(market, start, *numbers)
-    monkeypatch.setattr(sweeps, "TILE_BYTES", rows * N * 8)
-    assert sweeps._tile_rows(market) == rows
+    monkeypatch.setattr(tiles, "TILE_BYTES", rows * N * 8)
+    assert tiles.tile_rows(market) == rows
     tiled = jax.jit(lambda m: newton(m, start, *numbers))(market)
     np.testing.assert_allclose(tiled.attention, whole.attention, atol=1e-9)
     np.testing.assert_allclose(tiled.prices, whole.prices, atol=1e-9)

@@ -15,7 +15,8 @@ from attnjax.allocation.creator_sides import side_of
 from attnjax.allocation.feasibility import bounds_of
 from attnjax.allocation.newton import newton
 from attnjax.allocation.solvers import solve as solve_by
-from attnjax.allocation.sweeps import users_of, worth
+from attnjax.allocation.sweeps import worth
+from attnjax.allocation.tiles import users_of
 from attnjax.allocation.user_sides import respond, taste
 
 solve = functools.partial(solve_by, method="newton")

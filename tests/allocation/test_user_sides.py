@@ -11,7 +11,7 @@ from random_markets import some_attention
 from scipy.optimize import linprog
 
 from attnjax.allocation import Creators, Market, SquaredNorm, allocate
-from attnjax.allocation.sweeps import users_of
+from attnjax.allocation.tiles import users_of
 from attnjax.allocation.user_sides import behind, respond, taste
 
 U, N = 5, 6

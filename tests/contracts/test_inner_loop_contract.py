@@ -84,12 +84,15 @@ def test_every_way_and_every_algorithm_is_registered():
 # --- ways --------------------------------------------------------------------------------------------------------
 
 
-@by_optimizer
-@by_way
+# Adam at a constant rate circles around a minimum and does not reach it, so it has no solution to differentiate.
+by_pair = pytest.mark.parametrize(
+    ("way", "optimizer"), [(w, o) for w in WAY_CASES for o in OPTIMIZERS if (w, o) != ("implicit", "adam")]
+)
+
+
+@by_pair
 def test_the_gradient_in_theta_and_eta_is_that_of_central_differences(way, optimizer):
     """In leaves that adapt, in one that does not, in rate, decay and weight of a penalty."""
-    if way == "implicit" and optimizer == "adam":
-        pytest.skip("Adam at a constant rate circles around a minimum and does not reach it")
     flat, _, gradient, _ = compiled(way, optimizer)
     (_, outcome), found = gradient(flat, tasks())
     assert not outcome.diverged.any()

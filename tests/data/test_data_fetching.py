@@ -449,7 +449,7 @@ def test_a_killed_fetch_leaves_no_half_file_and_the_next_resumes(
     assert not (cache / "tiny" / "a").exists()
     have = next(cache.glob("tiny/.*.part")).stat().st_size
     assert 0 < have < len(BODY)
-    (cache / "tiny" / ".a.1.tmp").write_bytes(b"of a process killed while it published")
+    (cache / "tiny" / ".a.1.partial").write_bytes(b"of a process killed while it published")
     (cache / "tiny" / ".scratch-1").mkdir()
     server.delay = 0.0
     register(a=(BODY, (Web(server.url("a.bin")),)))

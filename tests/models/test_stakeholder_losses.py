@@ -106,9 +106,9 @@ def test_the_derivative_through_the_decision_is_that_of_differences():
     def loss(x):
         scores, prices, demand, floors = jnp.split(x, [U * N, U * N + C, U * N + 2 * C])
         market = joined(scores.reshape(U, N), prices=prices, demand=demand, floors=floors)
-        return decision_focused_loss(market, truth, weights=(1.0, 0.5, 2.0), tol=1e-9)
+        return decision_focused_loss(market, truth, weights=(1.0, 0.5, 2.0), tol=1e-12)
 
-    solution = solve(joined(), 1e-9, method="newton")
+    solution = solve(joined(), 1e-12, method="newton")
     assert bool(solution.converged)
     binding = np.asarray(solution.prices) > 1e-3
     assert binding.any()
@@ -120,7 +120,7 @@ def test_the_derivative_through_the_decision_is_that_of_differences():
 
 def test_no_prediction_decides_better_than_the_truth():
     truth = joined(TRUE)
-    run = jax.jit(lambda scores: decision_focused_loss(joined(scores), truth, weights=(1.0, 0.0, 1.0), tol=1e-9))
+    run = jax.jit(lambda scores: decision_focused_loss(joined(scores), truth, weights=(1.0, 0.0, 1.0), tol=1e-12))
     best = float(run(TRUE))
     for seed in range(5):
         other = TRUE + np.random.default_rng(seed).normal(size=(U, N))

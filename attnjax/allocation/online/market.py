@@ -38,13 +38,14 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
+from attnjax.allocation import compensated
 from attnjax.allocation.creator_values import CreatorValue, Linear, Nash
 from attnjax.allocation.creators import Creators
 from attnjax.allocation.guarantees import Box, Floors
 from attnjax.allocation.market import Market
 from attnjax.allocation.online.certificate import Certificate, certify, hindsight_bound
 from attnjax.allocation.online.checks import check_numbers, check_start, known, refuse, shaped
-from attnjax.allocation.online.state import State, Sums, add, restore_state, save_state
+from attnjax.allocation.online.state import State, Sums, restore_state, save_state
 from attnjax.allocation.online.steps import (
     CLOSED,
     asked,
@@ -336,7 +337,7 @@ def _arrive(market: OnlineMarket, state: State, scores: Array, budgets: Array, i
         weight=weight,
         scatter=so_far.weight * share * jnp.sum(away**2),
     )
-    sums, lost = add(so_far, state.lost, parts)
+    sums, lost = compensated.add(so_far, state.lost, parts)
     eta = step_sizes(sums, market.step, state.confidence)
     if market.multiplicative:
         following = multiplied(prices, eta, gradient)

@@ -5,7 +5,6 @@ Sums over users are compensated (Kahan 1965), so that a million arrivals in floa
 
 import io
 import os
-import tempfile
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from attnjax.atomic import write_bytes
 from attnjax.errors import fail
 
 Prices = Float[Array, " c"]
@@ -78,15 +78,8 @@ class State(NamedTuple):
     arrivals: Int[Array, ""]
 
 
-def add(sums: Sums, lost: Sums, parts: Sums) -> tuple[Sums, Sums]:
-    """Adds what an arrival brings: the new sums, and what rounding has lost of them."""
-    corrected = jax.tree.map(jnp.subtract, parts, lost)
-    total = jax.tree.map(jnp.add, sums, corrected)
-    return total, jax.tree.map(lambda new, old, part: (new - old) - part, total, sums, corrected)
-
-
 def save_state(path: str | os.PathLike[str], state: State) -> None:
-    """Saves a state, whole or not at all: a temporary file beside it, flushed to the disk, then renamed.
+    """Saves a state, whole or not at all.
 
     Args:
         path: the file's name, usually ending in `.npz`; its folder is made where needed.
@@ -96,6 +89,7 @@ def save_state(path: str | os.PathLike[str], state: State) -> None:
         UserError: for a state that is being traced.
         OSError: where the folder can't be written; a file that stood there before still does.
 
+    >>> import tempfile
     >>> from attnjax.allocation.creators import Creators
     >>> from attnjax.allocation.creator_values import Nash
     >>> from attnjax.allocation.online import OnlineMarket
@@ -109,21 +103,10 @@ def save_state(path: str | os.PathLike[str], state: State) -> None:
         fail(
             "save_state", expected="a state with values", got="a traced one", advice="Save it outside of jit and scan."
         )
-    path = Path(path)
     buffer = io.BytesIO()
     arrays: dict[str, Any] = {name: np.asarray(leaf) for name, leaf in _named(state).items()}
     np.savez(buffer, **arrays)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".partial")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(buffer.getvalue())
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    write_bytes(Path(path), buffer.getvalue())
 
 
 def restore_state(path: str | os.PathLike[str], like: State) -> State:

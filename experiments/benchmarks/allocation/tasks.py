@@ -299,7 +299,7 @@ PAPER = (
         candidates=50,
         tolerance=1e-3,
         must_spend=False,
-        repeats=3,
+        repeats=1,
         targets=(Target("seconds", 180.0), Target("memory_gb", 8.0)),
     ),
 )
