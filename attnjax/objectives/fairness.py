@@ -168,7 +168,8 @@ def exposure_disparity(
     """
     safe = jnp.where(merit > 0, merit, 1)
     means = group_means(jnp.where(merit > 0, exposure / safe, 0), group, groups, merit)
-    overall = jnp.sum(jnp.where(merit > 0, exposure, 0)) / jnp.sum(merit)
+    some = jnp.any(merit > 0)
+    overall = jnp.sum(jnp.where(merit > 0, exposure, 0)) / jnp.where(some, jnp.sum(merit), 1)
     return jnp.where(overall > 0, _spread(means) / jnp.where(overall > 0, overall, 1), 0)
 
 

@@ -58,7 +58,7 @@ def user_satisfaction(attention: Attention, scores: Float[Array, "u n"]) -> Floa
     """
     check_alike("user_satisfaction", attention=attention, scores=scores)
     spent = jnp.sum(attention, axis=1)
-    gained = jnp.sum(jnp.where(attention > 0, attention * jnp.where(attention > 0, scores, 0), 0), axis=1)
+    gained = jnp.sum(attention * jnp.where(jnp.isneginf(scores) & (attention == 0), 0, scores), axis=1)
     return jnp.where(spent > 0, gained / jnp.where(spent > 0, spent, 1), 0)
 
 

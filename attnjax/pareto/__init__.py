@@ -1,18 +1,20 @@
-"""Trade-offs between objectives: scalarisations, aggregators of gradients, and indicators of fronts."""
+"""Trade-offs between objectives: scalarisations, aggregators of gradients, fronts and their indicators."""
 
 from attnjax.pareto.aggregation import AGGREGATORS, DRAWING, mean, total, weighted
 from attnjax.pareto.aggregator import Aggregator, Combined, Weighed, as_transformation
 from attnjax.pareto.balance import aligned_mtl, config, fairgrad, imtl_g, nash_mtl
 from attnjax.pareto.cone import cagrad, dualproj, mgda, upgrad
+from attnjax.pareto.front import PARTIES, Front, market_front, weighted_market
 from attnjax.pareto.gradients import Geometry, combination, geometry_of, stacked_gradients, streamed_geometry
 from attnjax.pareto.indicators import (
     crowding_distance,
     dominates,
-    hypervolume_2d,
+    hypervolume,
     igd_plus,
     nondominated_ranks,
     r2_indicator,
 )
+from attnjax.pareto.preferences import draw_weightings, preference_loss, simplex_lattice
 from attnjax.pareto.quadratic import NonNegative, nonnegative_quadratic
 from attnjax.pareto.scalarisation import (
     AverageState,
@@ -33,10 +35,12 @@ from attnjax.pareto.surgery import graddrop, gradvac, pcgrad, random_weights
 __all__ = [
     "AGGREGATORS",
     "DRAWING",
+    "PARTIES",
     "Aggregator",
     "AverageState",
     "Combined",
     "FamoState",
+    "Front",
     "Geometry",
     "NonNegative",
     "Weighed",
@@ -47,6 +51,7 @@ __all__ = [
     "config",
     "crowding_distance",
     "dominates",
+    "draw_weightings",
     "dualproj",
     "dynamic_weights",
     "fairgrad",
@@ -57,10 +62,11 @@ __all__ = [
     "geometry_of",
     "graddrop",
     "gradvac",
-    "hypervolume_2d",
+    "hypervolume",
     "igd_plus",
     "imtl_g",
     "linear",
+    "market_front",
     "mean",
     "mgda",
     "nash_mtl",
@@ -68,8 +74,10 @@ __all__ = [
     "nonnegative_quadratic",
     "pcgrad",
     "penalty_boundary",
+    "preference_loss",
     "r2_indicator",
     "random_weights",
+    "simplex_lattice",
     "smooth_tchebycheff",
     "stacked_gradients",
     "streamed_geometry",
@@ -78,4 +86,5 @@ __all__ = [
     "uncertainty",
     "upgrad",
     "weighted",
+    "weighted_market",
 ]

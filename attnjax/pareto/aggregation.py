@@ -11,39 +11,11 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from attnjax.pareto.aggregator import (
-    Aggregator,
-    Combined,
-    State,
-    Tree,
-    Weighed,
-    check_count,
-    checked_preference,
-    preference_or_equal,
-)
+from attnjax.errors import fail
+from attnjax.pareto.aggregator import Aggregator, checked_preference, without_geometry
 from attnjax.pareto.balance import aligned_mtl, config, fairgrad, imtl_g, nash_mtl
 from attnjax.pareto.cone import cagrad, dualproj, mgda, upgrad
-from attnjax.pareto.gradients import Geometry, combination, count_of
 from attnjax.pareto.surgery import graddrop, gradvac, pcgrad, random_weights
-
-
-def _fixed(name: str, preference: Any, factor: Callable[[int], float]) -> Aggregator:
-    def weigh(geometry: Geometry, state: State) -> tuple[Weighed, State]:
-        weights = factor(geometry.norms.size) * preference_or_equal(preference, geometry.norms)
-        return Weighed(weights, jnp.zeros_like(weights[0])), state
-
-    def combine(gradients: Tree, state: State) -> tuple[Combined, State]:
-        count = count_of(name, gradients)
-        check_count(name, preference, count)
-        # The weights need no geometry, so none is computed.
-        weights = factor(count) * preference_or_equal(preference, jnp.zeros(count))
-        return Combined(combination(weights, gradients), weights, jnp.zeros(())), state
-
-    def init(count: int) -> State:
-        check_count(name, preference, count)
-        return ()
-
-    return Aggregator(init, combine, weigh)
 
 
 def mean() -> Aggregator:
@@ -52,7 +24,7 @@ def mean() -> Aggregator:
     >>> mean().combine(jnp.array([[1.0], [3.0]]), ())[0].direction.tolist()
     [2.0]
     """
-    return _fixed("mean", None, lambda count: 1.0)
+    return without_geometry("mean", lambda count, state: (jnp.full(count, 1 / count), state))
 
 
 def total() -> Aggregator:
@@ -61,7 +33,7 @@ def total() -> Aggregator:
     >>> total().combine(jnp.array([[1.0], [3.0]]), ())[0].direction.tolist()
     [4.0]
     """
-    return _fixed("total", None, float)
+    return without_geometry("total", lambda count, state: (jnp.ones(count), state))
 
 
 def weighted(weights: Any) -> Aggregator:
@@ -76,7 +48,10 @@ def weighted(weights: Any) -> Aggregator:
     >>> weighted([0.25, 0.75]).combine(jnp.array([[1.0], [3.0]]), ())[0].direction.tolist()
     [2.5]
     """
-    return _fixed("weighted", checked_preference("weighted", weights), lambda count: 1.0)
+    fixed = checked_preference("weighted", weights)
+    if fixed is None:
+        fail("weighted", expected="a vector of weights (m,)", got="None", advice="mean() weighs all alike.")
+    return without_geometry("weighted", lambda count, state: (fixed, state), preference=fixed)
 
 
 AGGREGATORS: dict[str, Callable[..., Aggregator]] = {

@@ -46,7 +46,7 @@ class Combined(NamedTuple):
     Attributes:
         direction: a tree like one gradient.
         weights: (m,), with direction = sum_i w_i g_i; None where an aggregator decides entry by entry.
-        residual: see `Weighed`: the certificate of whatever was solved. NaN if the gradients hold one.
+        residual: see `Weighed`: the certificate of whatever was solved; NaN where a program's gradients hold one.
     """
 
     direction: Tree
@@ -91,6 +91,38 @@ def by_geometry(
         broken = jnp.isnan(geometry.norms).any()
         weights, residual = (jnp.where(broken, jnp.nan, x) for x in (weights, residual))
         return Combined(combination(weights, gradients), weights, residual), state
+
+    def start(count: int) -> State:
+        check_count(name, preference, count)
+        return init(count)
+
+    return Aggregator(start, combine, weigh)
+
+
+def without_geometry(
+    name: str,
+    choose: Callable[[int, State], tuple[Float[Array, " m"], State]],
+    init: Callable[[int], State] = lambda count: (),
+    preference: Any = None,
+) -> Aggregator:
+    """An aggregator whose weights don't depend on the gradients, so that nothing of them is computed.
+
+    Args:
+        name: of the aggregator, for messages.
+        choose: the number of objectives and the state to the weights and the next state.
+        init: its first state; none by default.
+        preference: as in `by_geometry`.
+    """
+
+    def weigh(geometry: Geometry, state: State) -> tuple[Weighed, State]:
+        weights, state = choose(geometry.norms.size, state)
+        return Weighed(weights.astype(geometry.norms.dtype), jnp.zeros((), geometry.norms.dtype)), state
+
+    def combine(gradients: Tree, state: State) -> tuple[Combined, State]:
+        count = count_of(name, gradients)
+        check_count(name, preference, count)
+        weights, state = choose(count, state)
+        return Combined(combination(weights, gradients), weights, jnp.zeros((), weights.dtype)), state
 
     def start(count: int) -> State:
         check_count(name, preference, count)

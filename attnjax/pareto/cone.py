@@ -143,8 +143,10 @@ def cagrad(c: float = 0.5) -> Aggregator:
 
     For a promise t to all, the shortest correction e(t) with <g_i, g_0 + e> >= t is a quadratic program; its length is
     convex in t with slope sum(y) / |e(t)|, y its multipliers, so Newton's method from above finds the promise that uses
-    up c |g_0|. With c >= 1 nothing conflicts, and where the gradients are Pareto stationary, which leaves the choice
-    open, the direction is 0. With c < 1 it is 0 only where the mean is, so training goes on to the least mean loss.
+    up c |g_0|. Where the gradients that bind balance each other no promise above 0 can be kept, which leaves the choice
+    open: the direction is then `dualproj`'s. With c >= 1 nothing conflicts, and the direction is 0 where the gradients
+    are Pareto stationary with positive weights. With c < 1 it is 0 only where the mean is, so training goes on to the
+    least mean loss.
 
     Args:
         c: at least 0, how far from the mean; 0 is the mean itself.
@@ -182,12 +184,13 @@ def cagrad(c: float = 0.5) -> Aggregator:
         least, most = jnp.min(gains), jnp.min(gains + reach * lengths)
         promise = jax.lax.fori_loop(0, NEWTON_STEPS, newton, most)
         along, used, residual = multipliers(promise)
-        share = along / lengths / jnp.maximum(jnp.sum(along / lengths), tiny)
-        # Squared lengths below this are rounding errors of the Gramian.
-        stationary = share @ geometry.gramian @ share <= 2 * rounding_of(geometry)
-        correction = per_gradient(along, geometry) * reach / jnp.maximum(used, tiny)
-        missed = jnp.where(reach > 0, jnp.abs(used - reach) / jnp.maximum(reach, tiny), 0)
-        weights = jnp.where((reach > 0) & stationary, 0, equal + jnp.where(reach > 0, correction, 0))
-        return Weighed(weights, jnp.where(stationary, 0, jnp.maximum(residual, missed))), state
+        # Unit gradients that balance to rounding; short ones beside long ones are none.
+        stationary = along @ geometry.cosines @ along <= 2 * rounding_of(geometry) * jnp.sum(along) ** 2
+        nearest, _, error = multipliers(jnp.zeros_like(promise))
+        correction = jnp.where(stationary, nearest, along * reach / jnp.maximum(used, tiny))
+        missed = jnp.where(stationary, error, jnp.maximum(residual, jnp.abs(used - reach) / jnp.maximum(reach, tiny)))
+        some = reach > 0
+        weights = equal + jnp.where(some, per_gradient(correction, geometry), 0)
+        return Weighed(weights, jnp.where(some, missed, 0)), state
 
     return by_geometry("cagrad", weigh)

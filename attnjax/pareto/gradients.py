@@ -204,14 +204,15 @@ def streamed_geometry(losses: Callable[[Tree], Float[Array, " m"]], params: Tree
     True
     """
     values, pull = jax.vjp(losses, params)
-    count = _length(values)
+    count, dtype = _length(values), jnp.result_type(jnp.float32, values)
 
     def row(index: Array) -> tuple[Array, Array]:
         gradient = pull(jax.nn.one_hot(index, count, dtype=values.dtype))[0]
-        largest = jnp.max(jnp.stack([jnp.max(jnp.abs(leaf)) for leaf in jax.tree.leaves(gradient)]))
+        sizes = [jnp.max(jnp.abs(leaf)).astype(dtype) for leaf in jax.tree.leaves(gradient) if leaf.size]
+        largest = jnp.max(jnp.stack(sizes))
         scale = jnp.where(largest == 0, 1, largest)
-        along = jax.jvp(losses, (params,), (jax.tree.map(lambda leaf: leaf / scale, gradient),))[1]
-        return scale, along
+        scaled = jax.tree.map(lambda leaf: (leaf / scale).astype(leaf.dtype), gradient)
+        return scale, jax.jvp(losses, (params,), (scaled,))[1].astype(dtype)
 
     scale, products = jax.lax.map(row, jnp.arange(count))
     products = products / scale[None, :]

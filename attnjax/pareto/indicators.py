@@ -1,7 +1,8 @@
 """How good a set of points is, where every objective is minimised: ranks, crowding, hypervolume, IGD+ and R2.
 
-Points are (k, m), k points by m objectives. A point dominates another if it is nowhere larger and somewhere smaller.
-All are pure functions of arrays of fixed shape, so they jit and vmap; exact hypervolume is for two objectives.
+Points are (k, m), k points by m objectives. A point dominates another if it is nowhere larger and somewhere smaller;
+one with a NaN neither dominates nor is dominated. All are pure functions of arrays of fixed shape, so they jit and
+vmap. Of amounts to be maximised, e.g. `Front.gains`, pass the negative.
 """
 
 from typing import Any
@@ -92,37 +93,50 @@ def crowding_distance(points: Points) -> Float[Array, " k"]:
     return jnp.sum(jax.vmap(along, in_axes=1)(points), axis=0)
 
 
-def hypervolume_2d(points: Points, reference: Float[Array, " 2"]) -> Float[Array, ""]:
-    """The area that the points dominate up to a reference point, exactly, for two objectives.
+def hypervolume(points: Points, reference: Float[Array, " m"]) -> Float[Array, ""]:
+    """The area or volume that the points dominate up to a reference point, exactly, for two or three objectives.
 
-    Points beyond the reference add nothing. Its gradient in a point is minus the length of the sides of the area that
-    the point alone bounds: 0 for dominated points.
+    Points beyond the reference add nothing. Its gradient in a point is minus the size of the faces of the volume that
+    the point alone bounds: 0 for dominated points. Memory k for two objectives, k^2 for three.
 
     Args:
-        points: (k, 2).
-        reference: (2,), the worst values that count.
+        points: (k, m), m = 2 or 3.
+        reference: (m,), the worst values that count.
 
     Returns:
-        A scalar in the product of the objectives' units.
+        A scalar in the product of the objectives' units; NaN where a point is.
 
     Raises:
-        UserError: for other than two objectives; use moocore for more.
+        UserError: for another number of objectives; use moocore for more.
 
     Source: Zitzler and Thiele (1998); Guerreiro, Fonseca and Paquete (2021), The hypervolume indicator.
 
-    >>> float(hypervolume_2d(jnp.array([[1.0, 2.0], [2.0, 1.0]]), jnp.array([3.0, 3.0])))
+    >>> float(hypervolume(jnp.array([[1.0, 2.0], [2.0, 1.0]]), jnp.array([3.0, 3.0])))
     3.0
+    >>> float(hypervolume(jnp.array([[0.0, 0.0, 1.0], [1.0, 1.0, 0.0]]), jnp.array([2.0, 2.0, 2.0])))
+    5.0
     """
-    _check_points("hypervolume_2d", points)
-    if points.shape[1] != 2 or jnp.shape(reference) != (2,):
+    _check_points("hypervolume", points)
+    if points.shape[1] not in (2, 3) or jnp.shape(reference) != points.shape[1:]:
         fail(
-            "hypervolume_2d",
-            expected="two objectives",
+            "hypervolume",
+            expected="points (k, 2) or (k, 3) and a reference of as many objectives",
             got=f"points {points.shape} and a reference {jnp.shape(reference)}",
-            advice="moocore.hypervolume is exact for more.",
+            advice="moocore.hypervolume is exact for more objectives.",
         )
     inside = jnp.minimum(points, reference[None, :])
-    rising = inside[jnp.argsort(inside[:, 0])]
+    if points.shape[1] == 2:
+        return _area(inside, reference)
+    rising = inside[jnp.argsort(inside[:, 2])]
+    # Between the height of a point and that of the next the section is what all points so far dominate.
+    below = jnp.tri(rising.shape[0], dtype=bool)
+    sections = jnp.where(below[:, :, None], rising[None, :, :2], reference[None, None, :2])
+    heights = jnp.append(rising[1:, 2], reference[2]) - rising[:, 2]
+    return jnp.sum(heights * jax.vmap(lambda section: _area(section, reference[:2]))(sections))
+
+
+def _area(points: Float[Array, "k 2"], reference: Float[Array, " 2"]) -> Float[Array, ""]:
+    rising = points[jnp.argsort(points[:, 0])]
     # The best second objective among points up to here, over the strip to the next point.
     best = jax.lax.cummin(rising[:, 1])
     widths = jnp.append(rising[1:, 0], reference[0]) - rising[:, 0]

@@ -141,7 +141,7 @@ def penalty_boundary(losses: Losses, weights: Any, ideal: Any = 0.0, *, penalty:
 def geometric_mean(losses: Losses) -> Float[Array, ""]:
     """The geometric mean (prod_i f_i)^(1/m) of losses above 0: units don't matter to where it is least.
 
-    Its gradient in f_i is the mean over m f_i. NaN for a negative loss.
+    Its gradient in f_i is the mean over m f_i: infinite, and NaN as computed, at a loss of 0. NaN for a negative loss.
 
     Source: Chennupati et al. (2019), MultiNet++.
 
@@ -265,6 +265,8 @@ def famo_update(state: FamoState, before: Losses, after: Losses, rate: Any = 0.0
     """Moves FAMO's weights to the losses whose logarithm fell least in the step that was taken.
 
         logits <- logits - rate J' (log f_before - log f_after),   J the Jacobian of the softmax
+
+    It is 0 in sum. The source adds a decay of the logits; here they move by what was seen alone.
 
     Args:
         state: before.

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from attnjax.errors import fail
-from attnjax.pareto.aggregator import Aggregator, Combined, State, Weighed, by_geometry
+from attnjax.pareto.aggregator import Aggregator, Combined, State, Weighed, by_geometry, without_geometry
 from attnjax.pareto.cone import per_gradient
 from attnjax.pareto.gradients import Geometry, count_of
 
@@ -98,7 +98,8 @@ def gradvac_weights(
             skip = other == index
             part = part.at[other].add(jnp.where(~skip & (cosine < goal), added, 0))
             average = (1 - beta) * wanted[other] + beta * cosine
-            return (part, wanted.at[other].set(jnp.where(skip, wanted[other], average))), None
+            # A step with NaN gradients is skipped; it must not spoil the averages of all steps after it.
+            return (part, wanted.at[other].set(jnp.where(skip | jnp.isnan(cosine), wanted[other], average))), None
 
         start = jax.nn.one_hot(index, geometry.norms.size, dtype=geometry.norms.dtype)
         return jax.lax.scan(against, (start, wanted), order)[0]
@@ -152,7 +153,7 @@ def graddrop_direction(gradients: Tree, uniform: Float[Array, " n"]) -> Tree:
         total, size_of = jnp.sum(relative, axis=0), jnp.sum(jnp.abs(relative), axis=0)
         purity = (1 + total / jnp.where(size_of == 0, 1, size_of)) / 2
         kept = jnp.where((purity > drawn)[None], jnp.maximum(leaf, 0), jnp.minimum(leaf, 0))
-        directions.append(jnp.sum(kept, axis=0))
+        directions.append(jnp.where(jnp.isfinite(largest), jnp.sum(kept, axis=0), jnp.nan))
     return jax.tree.unflatten(structure, directions)
 
 
@@ -194,9 +195,8 @@ def random_weights(key: Array) -> Aggregator:
     1.0
     """
 
-    def weigh(geometry: Geometry, key: State) -> tuple[Weighed, State]:
+    def choose(count: int, key: State) -> tuple[Array, State]:
         key, key_weights = jax.random.split(key)
-        weights = jax.nn.softmax(jax.random.normal(key_weights, geometry.norms.shape, geometry.norms.dtype))
-        return Weighed(weights, jnp.zeros_like(weights[0])), key
+        return jax.nn.softmax(jax.random.normal(key_weights, (count,))), key
 
-    return by_geometry("random_weights", weigh, lambda count: key)
+    return without_geometry("random_weights", choose, lambda count: key)

@@ -86,6 +86,9 @@ def test_exposure_in_proportion_to_merit_is_no_disparity():
     ratio = [exposure[GROUP == g].sum() / merit[GROUP == g].sum() for g in (0, 1)]
     wanted = abs(ratio[0] - ratio[1]) / (exposure.sum() / merit.sum())
     assert float(exposure_disparity(exposure, merit, GROUP, 2)) == pytest.approx(wanted)
+    nobody = jax.value_and_grad(exposure_disparity)(jnp.asarray(exposure), jnp.zeros(6), GROUP, 2)
+    assert float(nobody[0]) == 0
+    assert np.isfinite(nobody[1]).all()
 
 
 def test_gradients_by_central_differences():

@@ -57,9 +57,13 @@ def test_satisfaction_is_a_mean_of_scores_without_a_budget():
 
 
 def test_the_gradient_of_satisfaction_is_the_documented_one():
-    gradient = jax.grad(lambda a: user_satisfaction(a, SCORES).sum())(jnp.asarray(ATTENTION))
-    level = np.asarray(user_satisfaction(jnp.asarray(ATTENTION), SCORES))
-    np.testing.assert_allclose(gradient, (SCORES - level[:, None]) / ATTENTION.sum(axis=1, keepdims=True), rtol=1e-9)
+    """Also for an item without attention, which sparse attention could not come back to otherwise."""
+    attention = jnp.asarray(ATTENTION).at[0, 2].set(0)
+    gradient = jax.grad(lambda a: user_satisfaction(a, SCORES).sum())(attention)
+    level = np.asarray(user_satisfaction(attention, SCORES))
+    np.testing.assert_allclose(
+        gradient, (SCORES - level[:, None]) / np.asarray(attention).sum(axis=1, keepdims=True), rtol=1e-9
+    )
 
 
 def test_the_virtual_shops_loss_from_its_parts():

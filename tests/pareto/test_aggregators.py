@@ -62,6 +62,21 @@ def test_cagrad_of_two_is_the_best_point_of_the_ball():
     np.testing.assert_allclose(directions(pareto.cagrad(0.0)), PAIRS.mean(axis=1), atol=1e-12)
 
 
+def test_cagrad_goes_on_where_a_gradient_is_short_or_some_balance():
+    """One a thousand times shorter is no balance; where two cancel, the third still has its say."""
+    short = np.array([[1.0, 0.2, 0.0], [-0.4, 1.0, 0.3], [0.1, -0.2, 1.0]]) * np.array([[1.0], [1e-3], [1e-4]])
+    for c in (0.5, 1.2):
+        run = jax.jit(lambda g, aggregator=pareto.cagrad(c): aggregator.combine(g, ())[0])
+        with jax.enable_x64(True):
+            exact = np.asarray(run(jnp.asarray(short)).direction)
+        single = run(jnp.asarray(short, jnp.float32))
+        assert np.linalg.norm(exact) > 0.1
+        np.testing.assert_allclose(single.direction, exact, atol=1e-3)
+        balanced = run(jnp.array([[1.0, 0.0], [-1.0, 0.0], [0.0, 0.6]]))
+        np.testing.assert_allclose(balanced.direction, [0.0, 0.2], atol=1e-5)
+        assert float(balanced.residual) < 1e-5
+
+
 @pytest.mark.usefixtures("x64")
 def test_many_objectives_meet_the_conditions_that_define_the_directions():
     """m = 24, where the programs take gradient steps first."""
@@ -175,6 +190,13 @@ def test_streamed_gradients_give_the_same_direction(params):
     direction = jax.grad(lambda p: weights @ losses(p))(params)
     wanted = aggregator.combine(stacked, ())[0].direction
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4), direction, wanted)
+
+
+def test_streaming_takes_low_precision_and_leaves_without_entries():
+    low = {"w": jnp.array([1.0, 3.0], jnp.bfloat16), "nothing": jnp.zeros(0)}
+    streamed = pareto.streamed_geometry(lambda p: jnp.stack([p["w"][0] ** 2, p["w"][0] * p["w"][1]]), low)
+    np.testing.assert_allclose(streamed.norms, [2.0, np.sqrt(10)], rtol=1e-2)
+    np.testing.assert_allclose(streamed.cosines[0, 1], 3 / np.sqrt(10), rtol=1e-2)
 
 
 def test_blocks_change_nothing(monkeypatch):

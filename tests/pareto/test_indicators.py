@@ -10,7 +10,7 @@ from attnjax.errors import UserError
 from attnjax.pareto import (
     crowding_distance,
     dominates,
-    hypervolume_2d,
+    hypervolume,
     igd_plus,
     nondominated_ranks,
     r2_indicator,
@@ -37,23 +37,32 @@ def test_ranks_are_those_of_peeling_by_hand():
 
 
 def test_hypervolume_counts_the_dominated_pixels():
-    points = POINTS[:, :2]
-    x, y = np.meshgrid(np.arange(7) + 0.5, np.arange(7) + 0.5)
-    for count in (1, 4, 20):
-        covered = ((points[:count, 0, None, None] < x) & (points[:count, 1, None, None] < y)).any(axis=0)
-        inside = covered & (x < 5) & (y < 4)
-        assert float(hypervolume_2d(jnp.asarray(points[:count]), jnp.array([5.0, 4.0]))) == inside.sum()
-    with pytest.raises(UserError, match="two objectives"):
-        hypervolume_2d(jnp.asarray(POINTS), jnp.ones(3))
+    """Points with whole coordinates: the volume is a number of unit cubes. Some lie beyond the reference."""
+    middles = np.stack(np.meshgrid(*[np.arange(7) + 0.5] * 3, indexing="ij"), axis=-1)
+    for reference in (np.array([5.0, 4.0]), np.array([5.0, 4.0, 6.0])):
+        m = reference.size
+        cubes = middles[:, :, 0, :2] if m == 2 else middles
+        run = jax.jit(hypervolume)
+        for count in (1, 4, 20):
+            points = POINTS[:count, :m]
+            covered = (points[(slice(None), *[None] * m)] < cubes).all(axis=-1).any(axis=0)
+            assert float(run(jnp.asarray(points), reference)) == (covered & (cubes < reference).all(axis=-1)).sum()
+    assert np.isnan(hypervolume(jnp.array([[0.0, 1.0], [jnp.nan, 0.0]]), jnp.ones(2)))
+    for points, reference in ((np.ones((2, 4)), np.ones(4)), (np.ones((2, 3)), np.ones(2))):
+        with pytest.raises(UserError, match=r"points \(k, 2\) or \(k, 3\)"):
+            hypervolume(points, reference)
 
 
-def test_the_gradient_of_hypervolume_is_the_length_of_its_sides():
+def test_the_gradient_of_hypervolume_is_the_size_of_its_faces():
     points, reference = np.array([[0.5, 2.0], [1.0, 1.0], [2.5, 0.3], [2.0, 2.0]]), jnp.array([3.0, 3.0])
-    exact = jax.grad(hypervolume_2d)(jnp.asarray(points), reference)
-    numerical = central_differences.jacobian(lambda p: hypervolume_2d(p.reshape(4, 2), reference), points.ravel())
-    np.testing.assert_allclose(exact.ravel(), numerical, atol=1e-8)
+    exact = jax.grad(hypervolume)(jnp.asarray(points), reference)
     np.testing.assert_allclose(exact[1], [-(2.0 - 1.0), -(2.5 - 1.0)])
     np.testing.assert_array_equal(exact[3], [0, 0])
+    solid = np.concatenate([points, [[1.5], [0.2], [1.1], [2.9]]], axis=1)
+    for corners, worst in ((points, reference), (solid, jnp.array([3.0, 3.0, 3.0]))):
+        slope = jax.grad(hypervolume)(jnp.asarray(corners), worst)
+        volume = jax.jit(lambda flat, shape=corners.shape, worst=worst: hypervolume(flat.reshape(shape), worst))
+        np.testing.assert_allclose(slope.ravel(), central_differences.jacobian(volume, corners.ravel()), atol=1e-8)
 
 
 def test_igd_plus_is_the_double_loop_and_zero_where_the_front_is_met():
