@@ -66,7 +66,7 @@ def test_cagrad_goes_on_where_a_gradient_is_short_or_some_balance():
     """One a thousand times shorter is no balance; where two cancel, the third still has its say."""
     short = np.array([[1.0, 0.2, 0.0], [-0.4, 1.0, 0.3], [0.1, -0.2, 1.0]]) * np.array([[1.0], [1e-3], [1e-4]])
     for c in (0.5, 1.2):
-        run = jax.jit(lambda g, aggregator=pareto.cagrad(c): aggregator.combine(g, ())[0])
+        run = jax.jit(lambda g, c=c: pareto.cagrad(c).combine(g, ())[0])
         with jax.enable_x64(True):
             exact = np.asarray(run(jnp.asarray(short)).direction)
         single = run(jnp.asarray(short, jnp.float32))
