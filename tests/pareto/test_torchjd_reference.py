@@ -26,12 +26,8 @@ def compiled(method, setting):
     """An aggregator for a batch of gradients and preferences."""
 
     def one(gradients, preference):
-        make = pareto.AGGREGATORS[method]
-        if method in PREFERRING:
-            aggregator = make(preference)
-        else:
-            aggregator = make(float(setting)) if setting else make()
-        return aggregator.combine(gradients, ())[0]
+        settings = [preference] if method in PREFERRING else [float(setting)] if setting else []
+        return pareto.AGGREGATORS[method](*settings).combine(gradients, ())[0]
 
     return jax.jit(jax.vmap(one))
 
