@@ -12,6 +12,7 @@ from attnjax.models.attention import (
 from attnjax.models.attention_vector import AttentionVectorNet
 from attnjax.models.ease import OwnPart, ease_links, ease_links_and_own, without_own
 from attnjax.models.encoders import Encoded, LSTMEncoder, TransformerBlock, TransformerEncoder
+from attnjax.models.preferences import PreferenceScores
 from attnjax.models.relevance import BiasedFactors, rating_error, rating_loss, relevance
 from attnjax.models.stakeholder_losses import (
     Losses,
@@ -50,6 +51,7 @@ __all__ = [
     "MultiHeadAttention",
     "OwnPart",
     "PlatformAttention",
+    "PreferenceScores",
     "Seen",
     "Spent",
     "Steering",
