@@ -140,7 +140,7 @@ def train(
     return Trained(score(model, kept[best], known), SHARES[best], float(reached[best].mean()), validation, losses)
 
 
-def _clearly_best(reached: Sequence[NDArray]) -> int:
+def _clearly_best(reached: Sequence[Any]) -> int:
     """Which of several has the highest mean over users, or the first, if that is not a standard error better."""
     best = int(np.argmax([one.mean() for one in reached]))
     gain = np.asarray(reached[best] - reached[0], np.float64)
