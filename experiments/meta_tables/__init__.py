@@ -147,7 +147,7 @@ EXPERIMENT = Experiment(
         ),
         "paper": Config(),
     },
-    cost={"smoke": Cost(minutes=1, memory_gb=1.0), "paper": Cost(minutes=360, memory_gb=2.0)},
+    cost={"smoke": Cost(minutes=1.5, memory_gb=1.2), "paper": Cost(minutes=360, memory_gb=2.0)},
     run=lazily("experiments.meta_tables.compute:run"),
     tables=lazily("experiments.meta_tables.show:tables"),
     figures=lazily("experiments.meta_tables.show:figures"),
