@@ -10,6 +10,9 @@ import numpy as np
 import pytest
 
 from attnjax.reproduction import find_project, read_record
+from experiments.attention_vector import Config, compute
+from experiments.attention_vector.compute import load, start
+from experiments.attention_vector.show import figures, tables
 
 ARMS = ("learned", "frozen", "removed")
 SEEDS = 1
@@ -72,8 +75,6 @@ def test_only_the_learned_vector_moves_and_arms_are_paired(record):
 
 
 def test_accuracy_is_the_mean_of_what_classes_have(record):
-    from experiments.attention_vector import Config
-    from experiments.attention_vector.compute import load
 
     labels = load(Config(**record.config))["test"].labels
     share = np.bincount(labels, minlength=10) / labels.size
@@ -83,7 +84,6 @@ def test_accuracy_is_the_mean_of_what_classes_have(record):
 
 
 def test_arms_start_alike_but_for_the_vector(clone):
-    from experiments.attention_vector.compute import start
 
     learned, removed = (start(jax.random.key(0), arm) for arm in ("learned", "removed"))
     assert not np.array_equal(learned["attention"], start(jax.random.key(1), "learned")["attention"])
@@ -94,7 +94,6 @@ def test_arms_start_alike_but_for_the_vector(clone):
 
 def test_parts_of_the_images_do_not_overlap(monkeypatch):
     from attnjax.data import Cifar10
-    from experiments.attention_vector import Config, compute
 
     images = np.arange(50).astype(np.uint8)[:, None, None, None] * np.ones((1, 32, 32, 3), np.uint8)
     labels = np.arange(50).astype(np.int32) % 10
@@ -108,7 +107,6 @@ def test_parts_of_the_images_do_not_overlap(monkeypatch):
 
 
 def test_tables_and_figures_come_from_the_record(record):
-    from experiments.attention_vector.show import figures, tables
 
     shown = tables(record)
     assert [len(table.rows) for table in shown] == [3, 3, 2]

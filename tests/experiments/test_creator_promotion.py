@@ -7,6 +7,9 @@ import pytest
 
 from attnjax.allocation import Creators
 from attnjax.reproduction import find_project, read_record
+from experiments.creator_promotion.promotion import Stage, market_of, newcomers, set_aside
+from experiments.creator_promotion.show import figures, tables
+from experiments.next_item.logs import Log
 
 SMALL = ["--users", "90", "--features", "8", "--learners", "30", "--steps", "40"]
 LEVELS = ("none", "quarter", "half", "equal")
@@ -61,8 +64,6 @@ def test_nobody_decides_better_than_who_knows_the_truth(record):
 
 def test_who_is_new_began_late(monkeypatch):
     from attnjax.data import make_incidence
-    from experiments.creator_promotion.promotion import newcomers
-    from experiments.next_item.logs import Log
 
     made = make_incidence([0, 1, 2, 3], [0, 0, 1, 2], ["Ada", "Bo", "Cy"], num_items=4)
     times = np.array([0, 90, 100, 40])
@@ -73,7 +74,6 @@ def test_who_is_new_began_late(monkeypatch):
 
 
 def test_a_share_set_aside_is_the_smallest_that_grants_the_floors():
-    from experiments.creator_promotion.promotion import Stage, market_of, set_aside
 
     scores = np.array([[0.0, 1.0, -3.0], [1.0, 0.0, -np.inf], [0.5, 0.5, -2.0]], np.float32)
     new = np.array([False, False, True])
@@ -89,7 +89,6 @@ def test_a_share_set_aside_is_the_smallest_that_grants_the_floors():
 
 
 def test_tables_and_figures_come_from_the_record(record):
-    from experiments.creator_promotion.show import figures, tables
 
     shown = tables(record)
     assert [len(table.rows) for table in shown] == [7, 3, 3, 7]

@@ -7,6 +7,11 @@ import pytest
 
 from attnjax.models import PAD
 from attnjax.reproduction import find_project, read_record
+from experiments.benchmarks.recommendation.measure import TOP, recommender, setting
+from experiments.next_item.baselines import coverage
+from experiments.next_item.logs import CENTRE, Log, events, matrix, parts_of, targets
+from experiments.next_item.model import _clearly_best, _hide_later, _hide_some
+from experiments.next_item.show import figures, tables
 
 SMALL = ["--users", "80", "--splits", "random", "--variants", "allocation", "--max-epochs", "2"]
 SMALL += ["--features", "8", "--window", "10", "--draws", "1", "--batch-size", "40"]
@@ -26,7 +31,6 @@ def record(clone):
 
 @pytest.fixture(scope="module")
 def log():
-    from experiments.next_item.logs import Log
 
     rng = np.random.default_rng(0)
     user = np.repeat(np.arange(6), [3, 4, 9, 5, 3, 6]).astype(np.int32)
@@ -37,7 +41,6 @@ def log():
 
 
 def test_every_interaction_is_in_one_part_and_by_time_none_judged_lies_before_one_known(log):
-    from experiments.next_item.logs import matrix, parts_of, targets
 
     for split in ("time", "random"):
         parts = parts_of(log, split, seed=3)
@@ -54,7 +57,6 @@ def test_every_interaction_is_in_one_part_and_by_time_none_judged_lies_before_on
 
 
 def test_histories_end_at_the_right_in_the_order_of_time(log):
-    from experiments.next_item.logs import CENTRE, events
 
     rows = np.arange(1, len(log.user))
     found = events(log, rows, length=7)
@@ -68,8 +70,6 @@ def test_histories_end_at_the_right_in_the_order_of_time(log):
 
 def test_training_never_shows_what_is_to_be_named(log):
     """By time nothing hidden or later is shown; at random all but what is hidden."""
-    from experiments.next_item.logs import events
-    from experiments.next_item.model import _hide_later, _hide_some
 
     whole = jax.tree.map(jnp.asarray, events(log, np.arange(len(log.user)), length=9))
     hidden_once = set()
@@ -92,7 +92,6 @@ def test_training_never_shows_what_is_to_be_named(log):
 
 
 def test_what_is_not_clearly_better_than_the_start_is_not_kept():
-    from experiments.next_item.model import _clearly_best
 
     start, noise = np.zeros(100), np.tile([1.0, -1.0], 50)
     assert _clearly_best([start, start - 0.1, noise + 0.05]) == 0
@@ -100,7 +99,6 @@ def test_what_is_not_clearly_better_than_the_start_is_not_kept():
 
 
 def test_coverage_counts_what_anybody_is_shown():
-    from experiments.next_item.baselines import coverage
 
     scores = np.array([[3.0, 2.0, 1.0, 0.0], [3.0, 2.0, 1.0, 0.0]])
     seen = np.array([[1, 0, 0, 0], [0, 0, 0, 0]])
@@ -138,7 +136,6 @@ def test_the_model_begins_as_ease_ranks_and_keeps_what_did_best(record):
 
 
 def test_tables_and_figures_come_from_the_record(record):
-    from experiments.next_item.show import figures, tables
 
     shown = tables(record)
     tried = sum(len(space) for space in record.values["search_space"].values())
@@ -150,7 +147,6 @@ def test_tables_and_figures_come_from_the_record(record):
 
 def test_what_is_recommended_is_the_best_of_what_is_unseen(clone):
     """The function that the benchmark times."""
-    from experiments.benchmarks.recommendation.measure import TOP, recommender, setting
 
     of = setting(users=50)
     rng = np.random.default_rng(0)
