@@ -1,8 +1,8 @@
 """The document's own network: a small CNN whose ten outputs are multiplied by a learned attention vector.
 
-Claim:    the corrected network learns, and its attention vector adds nothing: the same network without it is at least
-          as accurate after as many steps, and the last layer can absorb the trained vector without changing a
-          prediction.
+Asks:     how accurate the corrected network is, and whether its attention vector adds anything: whether the same
+          network without it is as accurate after as many steps, and whether the last layer can absorb the trained
+          vector without changing a prediction. No paper record is committed yet.
 Command:  attnjax run attention_vector --preset paper
 Cost:     about 13 minutes for each of 15 networks on one core, so more than 3 hours; a killed run goes on behind the
           last finished network. `-- --training 1920` shows the order in ten minutes. float32 on CPU.

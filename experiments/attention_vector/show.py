@@ -4,21 +4,16 @@ from typing import Any
 
 import numpy as np
 
-from attnjax.reproduction import Figure, Record, Table
+from attnjax.reproduction import Figure, Record, Table, with_interval
+from attnjax.reproduction.figures import PALETTE, canvas
 
 NAMES = {
     "learned": "learned, as in the document",
     "frozen": "frozen at its random start",
     "removed": "removed (all ones)",
 }
-COLOURS = {"learned": "#0072B2", "frozen": "#D55E00", "removed": "#009E73"}
+COLOURS = dict(zip(NAMES, PALETTE, strict=False))
 IMAGES = {"mnist": "MNIST on CIFAR-10's canvas", "cifar-10": "CIFAR-10"}
-
-
-def _percent(record: Record, name: str, digits: int = 2) -> str:
-    """A mean with its interval over seeds, in per cent."""
-    found = {key: 100 * record.summary[name][key] for key in ("mean", "low", "high")}
-    return f"{found['mean']:.{digits}f} [{found['low']:.{digits}f}, {found['high']:.{digits}f}]"
 
 
 def tables(record: Record) -> list[Table]:
@@ -36,10 +31,10 @@ def tables(record: Record) -> list[Table]:
             [
                 (
                     label,
-                    _percent(record, f"{arm}_accuracy"),
+                    with_interval(record.summary[f"{arm}_accuracy"], 2, 100),
                     ", ".join(f"{100 * value:.2f}" for value in record.per_seed[f"{arm}_accuracy"]),
-                    _percent(record, f"{arm}_first_epoch"),
-                    _percent(record, f"{arm}_last_epoch"),
+                    with_interval(record.summary[f"{arm}_first_epoch"], 2, 100),
+                    with_interval(record.summary[f"{arm}_last_epoch"], 2, 100),
                 )
                 for arm, label in NAMES.items()
             ],
@@ -49,7 +44,11 @@ def tables(record: Record) -> list[Table]:
             "What the attention vector contributes (percentage points)",
             ("", "test accuracy", "validation accuracy, first epoch"),
             [
-                (label, _percent(record, f"{pair}_accuracy"), _percent(record, f"{pair}_first_epoch"))
+                (
+                    label,
+                    with_interval(record.summary[f"{pair}_accuracy"], 2, 100),
+                    with_interval(record.summary[f"{pair}_first_epoch"], 2, 100),
+                )
                 for pair, label in (
                     ("learned_less_removed", "learned less removed"),
                     ("frozen_less_removed", "frozen less removed"),
@@ -91,17 +90,8 @@ def figures(record: Record) -> list[Figure]:
     ]
 
 
-def _canvas() -> tuple[Any, Any]:
-    from matplotlib.figure import Figure as Canvas
-
-    canvas = Canvas(figsize=(6.4, 3.8), layout="constrained")
-    axes = canvas.subplots()
-    axes.spines[["top", "right"]].set_visible(False)
-    return canvas, axes
-
-
 def _training(record: Record) -> Any:
-    canvas, axes = _canvas()
+    figure, axes = canvas()
     for arm, label in NAMES.items():
         wrong = 100 * (1 - np.array(record.values["validation"][arm]))  # (seeds, epochs)
         epochs = np.arange(1, wrong.shape[1] + 1)
@@ -112,11 +102,11 @@ def _training(record: Record) -> Any:
     axes.set_xlabel("epoch")
     axes.set_ylabel("validation error (%)")
     axes.legend(frameon=False, fontsize=8)
-    return canvas
+    return figure
 
 
 def _classes(record: Record) -> Any:
-    canvas, axes = _canvas()
+    figure, axes = canvas()
     for arm in ("learned", "frozen"):
         size, recall = (np.array(record.values[what][arm]).ravel() for what in ("start", "recall"))
         axes.plot(np.abs(size), 100 * recall, "o", ms=4, alpha=0.7, color=COLOURS[arm], label=NAMES[arm])
@@ -125,4 +115,4 @@ def _classes(record: Record) -> Any:
     axes.set_xlabel("size of the class's entry at the start")
     axes.set_ylabel("test images recognised (%)")
     axes.legend(frameon=False, fontsize=8)
-    return canvas
+    return figure

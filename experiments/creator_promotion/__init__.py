@@ -1,8 +1,8 @@
 """Floors for newcomers as a market, and whether it pays to train for the decision rather than for the prediction.
 
-Claim:    floors for creators new in the last period cost users less than any fixed share set aside for them, with a
-          certificate. Whether training for the decision beats training for the prediction at the same constraints
-          the record says, for a model that can be right and for two that can't.
+Asks:     whether floors for creators new in the last period cost users less than a share set aside for them that grants
+          the same; and whether training for the decision beats training for the prediction at the same constraints,
+          for a model that can be right and for two that can't. No paper record is committed yet.
 Command:  attnjax run creator_promotion --preset paper
 Cost:     about 30 minutes, 3 GB; float32 on CPU.
 """

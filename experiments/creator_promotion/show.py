@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from attnjax.reproduction import Figure, Record, Table
-from attnjax.reproduction.figures import PALETTE
+from attnjax.reproduction import Figure, Record, Table, with_interval
+from attnjax.reproduction.figures import PALETTE, canvas
 
 LEVELS = {
     "none": "none",
@@ -11,20 +11,13 @@ LEVELS = {
     "half": "half of an equal share",
     "equal": "an equal share",
 }
+TRAINED = ("two_stage", "decision_focused")
 WAYS = {"floors": "floors in the market", "set_aside": "a share set aside"}
 CASES = {
     "partial": "synthetic, the model sees 3 of 8 numbers",
     "complete": "synthetic, the model sees all",
     "movielens": "MovieLens, who users are and what films are",
 }
-
-
-def _mean(record: Record, name: str, digits: int = 4) -> str:
-    """A mean with its interval over seeds."""
-    found = record.summary[name]
-    if found["size"] == 1:
-        return f"{found['mean']:.{digits}f}"
-    return f"{found['mean']:.{digits}f} [{found['low']:.{digits}f}, {found['high']:.{digits}f}]"
 
 
 def _rows(record: Record) -> list[tuple[str, str]]:
@@ -43,10 +36,10 @@ def tables(record: Record) -> list[Table]:
                 (
                     LEVELS[level],
                     WAYS[way] if level != "none" else "-",
-                    _mean(record, f"{level}_{way}_new_share"),
-                    _mean(record, f"{level}_{way}_least_new", 3),
-                    _mean(record, f"{level}_{way}_users_lose"),
-                    _mean(record, f"{level}_{way}_ndcg"),
+                    with_interval(summary[f"{level}_{way}_new_share"], 4),
+                    with_interval(summary[f"{level}_{way}_least_new"], 3),
+                    with_interval(summary[f"{level}_{way}_users_lose"], 4),
+                    with_interval(summary[f"{level}_{way}_ndcg"], 4),
                 )
                 for level, way in _rows(record)
             ],
@@ -58,7 +51,11 @@ def tables(record: Record) -> list[Table]:
         Table(
             "What floors save over a share set aside, paired by seed",
             ("floor", "users' welfare saved (nats per user)"),
-            [(LEVELS[level], _mean(record, f"{level}_saved")) for level in LEVELS if f"{level}_saved" in summary],
+            [
+                (LEVELS[level], with_interval(summary[f"{level}_saved"], 4))
+                for level in LEVELS
+                if f"{level}_saved" in summary
+            ],
             over,
         ),
         Table(
@@ -67,9 +64,9 @@ def tables(record: Record) -> list[Table]:
             [
                 (
                     label,
-                    *(_mean(record, f"{case}_{name}_regret") for name in ("two_stage", "decision_focused")),
-                    _mean(record, f"{case}_gain", 5),
-                    *(_mean(record, f"{case}_{name}_error") for name in ("two_stage", "decision_focused")),
+                    *(with_interval(summary[f"{case}_{name}_regret"], 4) for name in ("two_stage", "decision_focused")),
+                    with_interval(summary[f"{case}_gain"], 5),
+                    *(with_interval(summary[f"{case}_{name}_error"], 4) for name in ("two_stage", "decision_focused")),
                 )
                 for case, label in CASES.items()
             ],
@@ -118,10 +115,7 @@ def figures(record: Record) -> list[Figure]:
 
 
 def _cost(record: Record) -> Any:
-    from matplotlib.figure import Figure as Canvas
-
-    canvas = Canvas(figsize=(6.4, 3.8), layout="constrained")
-    axes = canvas.subplots()
+    figure, axes = canvas()
     for colour, (way, label) in zip(PALETTE, WAYS.items(), strict=False):
         levels = [level for level in record.values["levels"] if f"{level}_{way}_ndcg" in record.summary]
         lost = [record.summary[f"{level}_{way}_users_lose"] for level in levels]
@@ -136,4 +130,4 @@ def _cost(record: Record) -> Any:
     axes.set_xlabel("floor of each newcomer (equal shares)")
     axes.set_ylabel("users lose (nats)")
     axes.legend(frameon=False, fontsize=8)
-    return canvas
+    return figure

@@ -1,10 +1,10 @@
 """The tables that meta-learning is known by: few-shot sinusoids, bandits and small decision processes.
 
-Claim:    exact meta-gradients fine-tune better after one step on a new sinusoid than first-order ones, and those than
-          pretraining and multi-task training. Classical players of bandits and tabular processes earn what was
-          published of them. A network that was trained to explore (RL^2) comes within 1.5 % of the most that anyone can
-          earn, which at ten pulls is known exactly. Three policy gradients lead a meta-trained point to a goal that it
-          can't see, with a reward of at least -3.3.
+Asks:     whether exact meta-gradients fine-tune better after one step on a new sinusoid than first-order ones, and
+          those than pretraining and multi-task training; whether classical players of bandits and tabular processes
+          earn what was published of them; how near a network that was trained to explore (RL^2) comes to the most that
+          anyone can earn, which at ten pulls is known exactly; and how near three policy gradients lead a meta-trained
+          point to a goal that it can't see. No paper record is committed yet.
 Command:  attnjax run meta_tables --preset paper
 Cost:     about 6 hours, 2 GB; float32 on CPU. Without RL^2 on long trials (`-- --rl2-longest 10`) about 1.5 hours. An
           interrupted run goes on where it was: every few minutes of training are a stage.

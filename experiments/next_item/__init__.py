@@ -1,7 +1,7 @@
 """What will this user watch next: the attention model against what a practitioner would try first.
 
-Claim:    at full ranking, nDCG@10 is at least that of EASE on the same split: well above it by time; at random, where
-          training finds nothing that EASE does not, no less.
+Asks:     whether at full ranking nDCG@10 is at least that of EASE on the same split, by time and at random. No paper
+          record is committed yet.
 Command:  attnjax run next_item --preset paper
 Cost:     about 90 minutes, 3 GB; float32 on CPU.
 """

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from attnjax.reproduction import Figure, Record, Table
+from attnjax.reproduction import Figure, Record, Table, with_interval
 from attnjax.reproduction.figures import PALETTE
 from experiments.next_item import VARIANTS
 
@@ -27,10 +27,6 @@ def _splits(record: Record) -> dict[str, str]:
     return {split: what for split, what in SPLITS.items() if split in record.config["splits"]}
 
 
-def _interval(found: dict[str, float], digits: int = 4) -> str:
-    return f"{found['mean']:.{digits}f} [{found['low']:.{digits}f}, {found['high']:.{digits}f}]"
-
-
 def tables(record: Record) -> list[Table]:
     """Each split, the differences, what validation chose, and how training went."""
     at, seeds, names, splits = record.config["at"], record.config["seeds"], _methods(record), _splits(record)
@@ -47,7 +43,7 @@ def tables(record: Record) -> list[Table]:
                     (
                         label,
                         *(
-                            _interval(record.values[split]["measures"][name][measure])
+                            with_interval(record.values[split]["measures"][name][measure], 4)
                             for measure in ("ndcg", "hit_rate", "mrr")
                         ),
                         f"{record.summary[f'{split}_{name}_coverage']['mean']:.2f}",
@@ -70,7 +66,7 @@ def tables(record: Record) -> list[Table]:
             [
                 (
                     NAMES[name],
-                    *(_interval(record.values[split]["gain"][name]) for split in splits),
+                    *(with_interval(record.values[split]["gain"][name], 4) for split in splits),
                 )
                 for name in names
                 if name != "allocation"

@@ -10,7 +10,7 @@ import pytest
 
 from attnjax.errors import UserError
 from experiments.benchmarks.allocation import runner
-from experiments.benchmarks.allocation.measurements import path_of, read_measurement
+from experiments.benchmarks.allocation.measurements import path_of, read_measurement, write_measurement
 from experiments.benchmarks.allocation.peers import OURS, SOLVERS
 from experiments.benchmarks.allocation.runner import NAME, Limits, measure, select
 from experiments.benchmarks.allocation.runner import _solvers as jobs_of
@@ -95,6 +95,18 @@ def prepare(task, problem, setting, threads):
     )
     found = run(memory_gb=0.3)
     assert (found.status, found.seconds) == ("out of memory", None)
+
+
+def test_a_peer_that_was_measured_before_ours_is_measured_again(project, run, toy, said):
+    found = run()
+    fingerprint = runner._fingerprint(project, toy, OURS, runner.machine(), Limits())
+    ours = found._replace(solver=OURS, fingerprint=fingerprint, finished=found.finished)
+    write_measurement(project.run_folder(NAME, "smoke"), ours)
+    assert run() == found
+    write_measurement(project.run_folder(NAME, "smoke"), ours._replace(finished="2999-01-01T00:00:00Z"))
+    said.clear()
+    run()
+    assert "measured already" not in "".join(said)
 
 
 def test_a_peer_that_fails_says_why_and_is_tried_again(project, run, said):

@@ -55,7 +55,7 @@ class Task:
         candidates: items per user that may get attention; 0 for all of them.
         positions: length of a slate; 0 for no slates.
         must_spend: whether budgets are met with equality; else attention may stay unspent.
-        repeats: how many timed runs of ours; the median counts.
+        repeats: how many timed runs of ours, at least (1 is one alone); the median counts.
         growth: the family of tasks that differ in users only, or nothing.
         seed: of the problem.
     """

@@ -1,7 +1,7 @@
 """How fast the attention model recommends: one user on one core, and many users in a batch.
 
-Claim:    for 1,682 items one user's ten best unseen items are there after 5 ms at p99 on one core, and those of 10,000
-          users within a second.
+Asks:     whether for 1,682 items one user's ten best unseen items are there after 5 ms at p99 on one core, and those
+          of 10,000 users within a second. No record is committed yet.
 Command:  python -m experiments.benchmarks.recommendation
 Cost:     about a minute, 1.5 GB.
 

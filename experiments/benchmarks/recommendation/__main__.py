@@ -7,7 +7,9 @@ import subprocess
 import sys
 
 from attnjax.atomic import write_text
+from attnjax.errors import fail
 from attnjax.reproduction import find_project
+from experiments.benchmarks.allocation.runner import machine
 
 PARTS = ("one_user", "batch")
 
@@ -26,11 +28,18 @@ def main() -> None:
         }
         one, many = found["one_user"], found["batch"]
         print(f"one user, one core: p50 {one['p50_ms']:.2f} ms, p99 {one['p99_ms']:.2f} ms of {one['calls']} calls")
-        print(f"batch of {many['users']}: {many['users_per_second']:.0f} users per second, {os.cpu_count()} cores")
+        print(f"batch of {many['users']}: {many['users_per_second']:.0f} users per second, {machine()['cores']} cores")
         path = find_project().runs / "benchmarks" / "recommendation" / "record.json"
-        write_text(path, json.dumps(found | {"cores": os.cpu_count()}, indent=1) + "\n")
+        write_text(path, json.dumps(found | machine() | {"precision": "float32"}, indent=1) + "\n")
         return
     if given.part == "one_user":
+        if not hasattr(os, "sched_setaffinity"):
+            fail(
+                "experiments.benchmarks.recommendation",
+                expected="a system on which a process can be kept to one core",
+                got=sys.platform,
+                advice="Use Linux, or measure the batch alone: --part batch.",
+            )
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # before JAX makes its threads
     from experiments.benchmarks.recommendation import measure
 
