@@ -1,9 +1,9 @@
-"""Bisection over floating-point numbers: a fixed number of halvings that always reaches neighbouring floats.
+"""Bisection over floating-point numbers: so many halvings at most, and always to neighbouring floats.
 
 Halving the *interval* of reals needs a number of steps that depends on its width, and stalls near zero. Halving the
 *list of floats* between the ends does not: there are fewer than 2^32 (2^64) of them in single (double) precision, so
-32 (64) steps end at two neighbours, whatever the scale. The order of floats is the order of their bit patterns once
-the negative ones are mirrored.
+32 (64) steps at most end at two neighbours, whatever the scale. The order of floats is the order of their bit patterns
+once the negative ones are mirrored.
 """
 
 from collections.abc import Callable
@@ -49,12 +49,12 @@ def bisect(
     def number(order: Int[Array, "*n"]) -> Float[Array, "*n"]:
         return jax.lax.bitcast_convert_type(_mirror(order), low.dtype)
 
-    def halve(_: int, ends: tuple[Array, Array]) -> tuple[Array, Array]:
+    def halve(ends: tuple[Array, Array]) -> tuple[Array, Array]:
         below, above = ends
         middle = (below & above) + ((below ^ above) >> 1)  # the floor of the mean, without overflow
         held = holds(number(middle)) | (middle == below)
         return jnp.where(held, middle, below), jnp.where(held, above, middle)
 
-    ends = tuple(_mirror(jax.lax.bitcast_convert_type(end, integer)) for end in (low, high))
-    below, above = jax.lax.fori_loop(0, 8 * low.dtype.itemsize, halve, ends)
+    first, last = (_mirror(jax.lax.bitcast_convert_type(end, integer)) for end in (low, high))
+    below, above = jax.lax.while_loop(lambda ends: jnp.any(ends[0] + 1 < ends[1]), halve, (first, last))
     return number(below), number(above)

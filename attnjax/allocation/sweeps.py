@@ -8,6 +8,7 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 from jax.sharding import PartitionSpec
 from jaxtyping import Array, Float
@@ -86,7 +87,9 @@ def linearise(market: Market, bonus: PerItem, temperature: PerUser, stride: Any 
 
     Where creators are too many for a matrix (see `is_dense`) `hessian` is its diagonal (c,), without what users shift
     between items; `moved_by` then gives its products. With a stride above 1 the matrix, which costs more than all
-    else, is estimated from every so many tiles of users: still positive semidefinite, and good for a Newton step.
+    else, is estimated from every so many tiles of users, its rows and columns scaled to the diagonal of all of them:
+    still positive semidefinite, and good for a Newton step. Few users are in doubt between two items; a creator whose
+    doubters are missing from the sample would get far too long a step otherwise.
     """
     return _linearise(market, bonus, temperature, worth, stride)
 
@@ -110,29 +113,50 @@ def sample_stride(market: Market, smoothing: Array) -> Array:
 def _linearise(
     market: Market, bonus: PerItem, temperature: PerUser, worth_of: Callable[[Users, PerItem], Array], stride: Any = 1
 ) -> Linearisation:
-    creators, dense = market.creators, is_dense(market)
+    creators = market.creators
 
-    def bodies(market: Market, bonus: PerItem) -> tuple[Callable, Callable]:
-        def body(users: Users) -> tuple[Array, tuple[Users, Array, Array]]:
-            moved, own, shared = respond(market, users, worth_of(users, bonus))
-            if users.impact is not None:
-                moved, own = moved * users.impact, own * users.impact**2
-                shared = shared * users.impact[:, None, :]
-            return _over_items(market, users, moved), (users, own, shared)
+    def felt(market: Market, users: Users, bonus: PerItem) -> tuple[Array, Array, Array]:
+        moved, own, shared = respond(market, users, worth_of(users, bonus))
+        if users.impact is None:
+            return moved, own, shared
+        return moved * users.impact, own * users.impact**2, shared * users.impact[:, None, :]
 
-        def matrix(users: Users, own: Array, shared: Array) -> tuple[Array, Array]:
-            rank = shared.shape[1]
-            candidates = None if users.candidates is None else jnp.repeat(users.candidates, rank, axis=0)
-            if not dense:
-                return _over_items(market, users, own), jnp.zeros((), own.dtype)
+    def bodies(market: Market, bonus: PerItem) -> tuple[Callable, None]:
+        def body(users: Users) -> tuple[Array, Array]:
+            moved, own, _ = felt(market, users, bonus)
+            return _over_items(market, users, moved), _over_items(market, users, own)
+
+        return body, None
+
+    def bodies_of_sample(market: Market, bonus: PerItem, stride: Array) -> tuple[Callable, Callable]:
+        def diagonal(users: Users, own: Array, shared: Array) -> Array:
+            return _over_items(market, users, jnp.maximum(own - jnp.sum(shared * shared, axis=1), 0))
+
+        def body(users: Users) -> tuple[tuple[Array, Array], tuple[Users, Array, Array]]:
+            moved, own, shared = felt(market, users, bonus)
+            items = _over_items(market, users, moved)
+            alone = jax.lax.cond(stride > 1, lambda: diagonal(users, own, shared), lambda: jnp.zeros_like(items))
+            return (items, alone), (users, own, shared)
+
+        def matrix(users: Users, own: Array, shared: Array) -> tuple[Array, Array, Array]:
+            candidates = None if users.candidates is None else jnp.repeat(users.candidates, shared.shape[1], axis=0)
             flow = over_creators(shared.reshape(-1, shared.shape[2]), candidates, market.creators)
-            return _over_items(market, users, own), flow.T @ flow
+            return _over_items(market, users, own), flow.T @ flow, diagonal(users, own, shared)
 
         return body, matrix
 
-    items, (squares, outer) = sum_over_tiles(market, temperature, bodies, bonus, stride=stride)
-    hessian = creators.quadratic(squares) - outer if dense else creators.diagonal(squares)
-    return Linearisation(items, creators.exposure(items), hessian)
+    if not is_dense(market):
+        items, squares = sum_over_tiles(market, temperature, bodies, bonus)
+        return Linearisation(items, creators.exposure(items), creators.diagonal(squares))
+    stride = jnp.asarray(stride, jnp.int32)
+    (items, alone), (squares, outer, alone_in_sample) = sum_over_tiles(
+        market, temperature, bodies_of_sample, bonus, stride, stride=stride
+    )
+    hessian = creators.quadratic(squares) - outer
+    known, seen = creators.diagonal(alone), creators.diagonal(alone_in_sample)
+    grown = jnp.where(seen > 0, jnp.sqrt(known / jnp.where(seen > 0, seen, 1)), 0)
+    scaled = hessian * (grown[:, None] * grown[None, :]) + jnp.diag(jnp.where(seen > 0, 0, known))
+    return Linearisation(items, creators.exposure(items), jnp.where(stride > 1, scaled, hessian))
 
 
 def moved_by(market: Market, bonus: PerItem, temperature: PerUser, change: PerItem) -> PerItem:
