@@ -17,7 +17,7 @@ import optax
 
 from attnjax.data import load_mnist
 from attnjax.errors import fail
-from attnjax.models import DigitNet, DigitPolicy
+from attnjax.models import DigitNet, DigitPolicy, Recognised
 from attnjax.models.digit_networks import cross_entropy
 from attnjax.reproduction import Context, Outcome
 from attnjax.training import fit
@@ -28,6 +28,9 @@ INIT, TRAIN = 1, 2
 NETWORKS = ("user", "item", "policy")
 ARMS = ("logits", "sigmoid")
 GAPS = (("user", "item"), ("item", "policy"), ("policy", "user"))
+
+
+_init = jax.jit(lambda net, key, *inputs: net.init(key, *inputs), static_argnums=0)
 
 
 class Rows(NamedTuple):
@@ -103,11 +106,17 @@ def train(config: Any, key: Any, arm: str, parts: dict[str, Rows]) -> dict[str, 
     return {"user": user_found, "item": item_found, "policy": policy_found}
 
 
+@functools.partial(jax.jit, static_argnums=0)
+def see(net: Any, params: Any, *inputs: Any) -> Recognised:
+    """What a network makes of images, or of representations of them."""
+    return net.apply({"params": params}, *inputs)
+
+
 def represented(net: Any, networks: tuple[Any, ...], parts: dict[str, Rows]) -> dict[str, Rows]:
     """The same images, as trained networks represent them: what the policy is given."""
 
     def seen(rows: Rows) -> Rows:
-        both = (net.apply({"params": params}, *rows.inputs).representation for params in networks)
+        both = (see(net, params, *rows.inputs).representation for params in networks)
         return Rows(tuple(both), rows.labels)
 
     return {name: seen(rows) for name, rows in parts.items()}
@@ -115,24 +124,24 @@ def represented(net: Any, networks: tuple[Any, ...], parts: dict[str, Rows]) -> 
 
 def start(key: Any, net: Any, rows: Rows) -> Any:
     """A network's parameters before training."""
-    return net.init(jax.random.fold_in(key, INIT), *(x[:1] for x in rows.inputs))["params"]
+    return _init(net, jax.random.fold_in(key, INIT), *(x[:1] for x in rows.inputs))["params"]
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def error(net: Any, params: Any, rows: Rows) -> jax.Array:
+    """The share of images for which the largest output is not the digit's."""
+    return jnp.mean(jnp.argmax(see(net, params, *rows.inputs).outputs, axis=-1) != rows.labels)
 
 
 def train_one(config: Any, key: Any, net: Any, parts: dict[str, Rows]) -> tuple[Any, dict[str, Any]]:
     """One network: its parameters after the best epoch, and how well it does on test images it never saw."""
 
-    def outputs(params: Any, rows: Rows) -> Any:
-        return net.apply({"params": params}, *rows.inputs).outputs
-
     def loss(params: Any, rows: Rows) -> Any:
-        return cross_entropy(outputs(params, rows), rows.labels)
-
-    def error(params: Any, rows: Rows) -> Any:
-        return jnp.mean(jnp.argmax(outputs(params, rows), axis=-1) != rows.labels)
+        return cross_entropy(see(net, params, *rows.inputs).outputs, rows.labels)
 
     found = fit(
         loss,
-        error,
+        functools.partial(error, net),
         start(key, net, parts["train"]),
         optax.adam(config.learning_rate),
         parts["train"],
@@ -143,7 +152,7 @@ def train_one(config: Any, key: Any, net: Any, parts: dict[str, Rows]) -> tuple[
         patience=config.epochs,
     )
     return found.params, {
-        "accuracy": 1 - float(error(found.params, parts["test"])),
+        "accuracy": 1 - float(error(net, found.params, parts["test"])),
         "validation": 1 - np.array(found.measures),
         "best_epoch": found.best_epoch,
     }
@@ -152,5 +161,4 @@ def train_one(config: Any, key: Any, net: Any, parts: dict[str, Rows]) -> tuple[
 def one_output(key: Any, test: Rows) -> float:
     """The accuracy of the document's network as it stands, with one output, on test images."""
     net = DigitNet(num_classes=1, squashed=True)
-    outputs = net.apply({"params": start(key, net, test)}, *test.inputs).outputs
-    return float(jnp.mean(jnp.argmax(outputs, axis=-1) == test.labels))
+    return 1 - float(error(net, start(key, net, test), test))

@@ -116,6 +116,8 @@ def _training(record: Record) -> Any:
             epochs = np.arange(1, wrong.shape[1] + 1)
             axes.plot(epochs, wrong.mean(0), f"o{dash}", ms=3, color=COLOURS[name], label=f"{name}, {label}")
     axes.set_yscale("log")
+    for ticks in (axes.yaxis.set_major_formatter, axes.yaxis.set_minor_formatter):
+        ticks("{x:g}")
     axes.set_xticks(epochs)
     axes.set_xlabel("epoch")
     axes.set_ylabel("validation error (%)")
