@@ -20,8 +20,6 @@ AS_WRITTEN = DigitNet(num_classes=1, squashed=True)
 NET, POLICY = DigitNet(), DigitPolicy()
 IMAGES = np.random.default_rng(0).uniform(0, 1, (8, 28, 28)).astype(np.float32)
 LABELS = np.array([0, 1, 2, 3, 4, 5, 6, 7])
-
-
 see, decide = jax.jit(NET.apply), jax.jit(POLICY.apply)
 
 
@@ -37,7 +35,7 @@ def policy():
 
 @pytest.fixture(scope="module")
 def trained(params):
-    """Trains the corrected network on images all at once; returns what predicts."""
+    """Trains the corrected network on images, all at once: how accurate it is on them, and on others."""
 
     def loss(params, images, labels):
         return cross_entropy(NET.apply(params, images).outputs, labels)
