@@ -10,6 +10,7 @@ from attnjax.models.attention import (
     attention_weights,
 )
 from attnjax.models.attention_vector import AttentionVectorNet
+from attnjax.models.digit_networks import DigitNet, DigitPolicy, Recognised
 from attnjax.models.ease import OwnPart, ease_links, ease_links_and_own, without_own
 from attnjax.models.encoders import Encoded, LSTMEncoder, TransformerBlock, TransformerEncoder
 from attnjax.models.preferences import PreferenceScores
@@ -43,6 +44,8 @@ __all__ = [
     "AttentionVectorNet",
     "BiasedFactors",
     "CreatorAttention",
+    "DigitNet",
+    "DigitPolicy",
     "Drawn",
     "Encoded",
     "History",
@@ -52,6 +55,7 @@ __all__ = [
     "OwnPart",
     "PlatformAttention",
     "PreferenceScores",
+    "Recognised",
     "Seen",
     "Spent",
     "Steering",
