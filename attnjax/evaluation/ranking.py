@@ -196,7 +196,7 @@ def measure_one_wanted(scores: Any, wanted: Any, excluded: Any, *, k: int = 10) 
     size = np.sum((scores == own) & ~excluded, axis=1)
     place = np.arange(1, scores.shape[1] + 1)
 
-    def over_the_tie(worth: NDArray[np.float64]) -> NDArray[np.float64]:
+    def over_the_tie(worth: NDArray) -> NDArray:
         """The mean worth of the places that the item may have."""
         upto = np.concatenate([[0.0], np.cumsum(worth)])
         return (upto[better + size] - upto[better]) / size
