@@ -147,7 +147,7 @@ def training(measures: Sequence[float], levels: Mapping[str, float], later: NDAr
         for (name, level), colour in zip(levels.items(), (GREY, ORANGE), strict=True):
             left.axhline(level, color=colour, lw=1.6, ls=(0, (4, 3)))
             left.text(epochs[-1], level, name, color=colour, ha="right", va="bottom")
-        left.text(epochs[-1], measures[-1], "user attention", color=BLUE, ha="right", va="bottom")
+        left.text(1.2, measures[1], "user attention", color=BLUE, va="bottom")
         left.set(xlabel="epoch", ylabel="surprise at the next film, nats", xticks=epochs)
         left.set_title("Training, judged on films held out")
         right.axhline(1, color=GREY, lw=1.6, ls=(0, (4, 3)))
@@ -190,9 +190,7 @@ def deletion(panels: Mapping[str, Mapping[str, NDArray]], share: NDArray) -> Non
         for axis, (title, curves) in zip(axes, panels.items(), strict=True):
             for k, (name, curve) in enumerate(curves.items()):
                 axis.plot(share, curve, color=colours[name], ls=(0, (4, 3)) if name == "random" else "-")
-                axis.text(
-                    0.97, 0.95 - 0.08 * k, name, color=colours[name], transform=axis.transAxes, ha="right", va="top"
-                )
+                axis.text(0.04, 0.04 + 0.08 * k, name, color=colours[name], transform=axis.transAxes)
             axis.set(xlabel="share of events deleted, most important first", title=title, xlim=(0, 1))
         axes[0].set_ylabel("change of the film's score, nats")
     _show(

@@ -313,7 +313,7 @@ for name, part in (("fitted to the hidden films too", nothing), ("fitted to ever
     attention = np.asarray(spent_by(untrained, links, exam, part).attention)
     found[name] = measure_one_wanted(attention, hidden[::DRAWS, 0], ~unseen(exam.items)).ndcg.mean()
     print(f"links {name}: nDCG of the hidden films {found[name]:.3f}")
-checks.claim("exam-leak", found["fitted to the hidden films too"] / found["fitted to everybody else"])
+checks.claim("exam-leaks", bool(found["fitted to the hidden films too"] > 1.3 * found["fitted to everybody else"]))
 
 # %% [markdown]
 # ### Users
@@ -353,7 +353,7 @@ fitted = fit(
     to_choose_by,
     key=jax.random.key(1),
     batch_size=64,
-    max_epochs=8,
+    max_epochs=12,
     patience=2,
 )
 trained = fitted.params
@@ -368,8 +368,7 @@ levels = {
 }
 later = np.arange(200)
 wish = np.interp(np.log1p(later) / np.log1p(1e4) * 15, np.arange(16), np.asarray(trained["memory_by_order"])[:, 0])
-checks.claim("best-epoch-is-not-the-start", fitted.best_epoch >= 1)
-checks.claim("surprise-falls-in-training", levels["links (EASE)"] - fitted.best)
+checks.claim("surprise-falls-in-training", bool(fitted.best < levels["links (EASE)"] - 0.3))
 evidence.training([levels["links (EASE)"], *fitted.measures], levels, later, 2 / (1 + np.exp(-wish)))
 
 # %% [markdown]
@@ -430,6 +429,11 @@ creator_losses = {
     name: {f"period {k + 1}": float(judge(params, period)) for k, period in enumerate(periods)}
     for name, params in (("what was drawn so far", so_far), ("trained", draw_params))
 }
+worse = creator_losses["trained"]["period 3"] - creator_losses["what was drawn so far"]["period 3"]
+checks.claim(
+    "creators-learn", bool(creator_losses["trained"]["period 2"] < creator_losses["what was drawn so far"]["period 2"])
+)
+checks.claim("creators-gain-nothing", bool(worse > -0.001))
 pd.DataFrame(creator_losses).assign(use=["learned from", "learned from", "judged"]).round(4)
 
 # %% [markdown]
@@ -495,7 +499,8 @@ for name, cost in costs.items():
     print(f"users lose by {name}: {cost:.4f} nats each")
 checks.claim("floors-kept", bool((solution.exposure >= floors * (1 - 1e-3)).all()))
 checks.claim("relative-gap", solution.gap / abs(solution.upper))
-checks.claim("aside-over-market", costs["a share set aside"] / costs["the market"])
+checks.claim("aside-costs-thrice", bool(costs["a share set aside"] > 3 * costs["the market"]))
+checks.claim("gain-of-creators", float(gain))
 
 # %% [markdown]
 # ### The platform
@@ -540,13 +545,16 @@ candidates = {
     "the platform, trained": named_prices(taught, all_sees),
 }
 above = {name: float(bound(p, market) - bound(solution.prices, market)) for name, p in candidates.items()}
-checks.claim("platform-closes", 1 - above["the platform, trained"] / above["no prices"])
+checks.claim("platform-closes-half", bool(above["the platform, trained"] < 0.5 * above["no prices"]))
 pd.DataFrame({"bound above the solver's, nats per user": above}).round(4)
 
 # %% [markdown]
+# More than half of what prices can do, the network does without solving anything, for users of whom it has never seen
+# every other one. And nobody need trust it: the bound says how far from the best its prices are.
+#
 # ## 4 · Train and evaluate: what each step adds
 #
-# *Step 4.* Now the ledger, on the films that nobody has looked at so far. Behind each gain stands a 95 % interval over
+# *Step 4.* Now the ledger, on the films that nobody has looked at so far. Behind each gain stands its interval over
 # users, paired with the line above it.
 
 # %%
@@ -559,11 +567,18 @@ for step, entry in ledger.items():
             line[f"gain in {name}"] = f"{gained.mean:+.3f} [{gained.low:+.3f}, {gained.high:+.3f}]"
     table[step], last = line, entry
 show = ["nDCG", "gain in nDCG", "surprise", "gain in surprise", "quiet half"]
-checks.claim(
-    "training-beats-links",
-    users_interval(ledger["user attention, trained"]["nDCG"], ledger["links (EASE)"]["nDCG"]).low,
-)
-checks.claim("links-beat-popularity", users_interval(ledger["links (EASE)"]["nDCG"], ledger["popularity"]["nDCG"]).low)
+
+
+def gain_of(step, over):
+    """The interval of what a step gains in nDCG over another."""
+    return users_interval(ledger[step]["nDCG"], ledger[over]["nDCG"], resamples=2000)
+
+
+lifted = ledger["floors, by the market"]["quiet half"] - ledger["creators' attention added"]["quiet half"]
+checks.claim("links-beat-popularity", gain_of("links (EASE)", "popularity").low > 0)
+checks.claim("training-beats-links", gain_of("user attention, trained", "links (EASE)").low > 0)
+checks.claim("floors-spare-the-ranking", gain_of("floors, by the market", "creators' attention added").high > 0)
+checks.claim("quiet-half-lifted", bool(lifted > 0.1))
 pd.DataFrame(table).T[show].fillna("").round(4)
 
 # %% [markdown]
@@ -705,17 +720,28 @@ for title, (params, explanations) in tests.items():
         verdicts[title, name] = {what: users_interval(area[:, k], other) for what, other in against.items()}
 evidence.deletion(curves, np.asarray(tested.share[0, 0]))
 whole, inside = ({name: verdicts[title, name] for name in NAMES} for title in tests)
-checks.claim("attention-beats-chance", whole["attention"]["less random"].high)
-checks.claim("links-beat-attention-on-the-whole", whole["links"]["less attention"].high)
-checks.claim(
-    "attention-against-the-placebo",
-    abs(whole["attention"]["less recency"].mean) < 0.5 * abs(whole["links"]["less recency"].mean),
-)
-checks.claim("links-against-attention-inside", inside["links"]["less attention"].mean)
+checks.claim("attention-beats-chance", whole["attention"]["less random"].high < 0)
+checks.claim("links-beat-attention", whole["links"]["less attention"].high < 0)
+checks.claim("occlusion-beats-attention", whole["occlusion"]["less attention"].high < 0)
+checks.claim("attention-ties-with-the-placebo", whole["attention"]["less recency"].high > 0)
+checks.claim("links-lose-their-lead", inside["links"]["less attention"].high > 0)
 pd.DataFrame(verdicts).T.map(lambda found: f"{found.mean:+.2f} [{found.low:+.2f}, {found.high:+.2f}]")
 
 # %% [markdown]
-# TEXT-DELETION
+# Left: attention beats chance. Many a study stops here. Now look at the placebo. *Recency* has seen neither the model
+# nor the film, and striking the latest events first lowers the score about as fast. Attention leans to the latest
+# events, and the latest events matter; it has told us no more than that. It can't: one row of attention serves all
+# films, and a reason for one film that is as good for any other is no reason. The links name the film, and are far
+# ahead, close to occlusion, which asked the model itself.
+#
+# Right: the links are silenced, and their lead is gone. Attention describes one path through the model and links
+# another, and what comes by both is explained by neither alone. So attention explains
+#
+# - where it *is* the outcome, as in a market: who gets how much, and at which price;
+# - where nothing else leads to the outcome, and all that is read says the same;
+#
+# and it misleads where what is read speaks for and against (the hand case), where there are other paths (the links), or
+# where it follows something that matters anyway (recency).
 #
 # ### Test two: draw the model anew
 #
@@ -733,7 +759,7 @@ def all_attention(params):
 
 again = randomised_model_check(all_attention, trained, drawn_anew, ["encoder"], key=jax.random.key(6), draws=6)
 print("rank correlation of attention, six draws:", np.asarray(again.correlation[0]).round(2))
-checks.claim("attention-after-drawing-anew", jnp.mean(again.correlation))
+checks.claim("little-is-left-of-attention", bool(abs(jnp.mean(again.correlation)) < 0.25))
 
 # %% [markdown]
 # Next to nothing is left: attention is about *this* model. Links and recency would come out of this test with a
@@ -888,5 +914,6 @@ evidence.set_aside(solved_share)
 #
 # The experiments `attnjax run next_item` and `attnjax run creator_promotion` do sections 2 to 4 at full size, the
 # second also with training for the decision. `attnjax run attention_vector` trains the network of the last box. On
-# explanation by attention read Jain and Wallace (2019), *Attention is not explanation*, and with it Wiegreffe and Pinter (2019),
-# *Attention is not not explanation*; on the tests, Adebayo et al. (2018), *Sanity checks for saliency maps*.
+# explanation by attention read Jain and Wallace (2019), *Attention is not explanation*, and with it Wiegreffe and
+# Pinter (2019), *Attention is not not explanation*; on the tests, Adebayo et al. (2018), *Sanity checks for saliency
+# maps*.
