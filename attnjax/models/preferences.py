@@ -25,6 +25,7 @@ class PreferenceScores(nn.Module):
     Attributes:
         features: d, the width of the towers.
 
+    >>> import jax
     >>> model = PreferenceScores(features=4)
     >>> users, items, weights = jnp.ones((3, 2)), jnp.ones((5, 6)), jnp.array([0.2, 0.3, 0.5])
     >>> scores = model.apply(model.init(jax.random.key(0), users, items, weights), users, items, weights)

@@ -7,7 +7,8 @@ It does not conflict with an objective if <g_i, direction> >= 0.
 
 What all aggregators make of odd input. All gradients zero: the direction is zero. An entry that is NaN or infinite: the
 direction has NaN, in all its entries where weights depend on the gradients; never a finite direction that hides it
-(`optax.apply_if_finite` then skips the step). Lengths from 1e-15 to 1e15, also within one stack, are no difficulty.
+(`optax.apply_if_finite` around what follows in the chain then skips the step). Lengths from 1e-15 to 1e15, also within
+one stack, are no difficulty.
 
 Aggregators are not meant to be differentiated: a direction counts as a constant, as a gradient does in an optimiser.
 """
@@ -145,7 +146,7 @@ Divide them by their sum.
     """
     if preference is None:
         return None
-    shape = jnp.shape(preference)
+    shape = np.shape(preference)
     if len(shape) != 1 or shape == (0,):
         fail(name, expected="a vector of weights (m,)", got=f"shape {shape}", advice="Give one weight per objective.")
     if not isinstance(preference, jax.core.Tracer):

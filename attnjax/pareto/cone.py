@@ -30,8 +30,11 @@ NEWTON_STEPS = 20
 
 
 def rounding_of(geometry: Geometry) -> float:
-    """By how much cosines of this type and number can't be told from 0: what is added to their diagonal."""
-    return 4 * geometry.norms.size * float(jnp.finfo(geometry.norms.dtype).eps)
+    """By how much rounding moves eigenvalues of m cosines: what is added to their diagonal.
+
+    The errors of single cosines are independent, so they add up like the square root of m.
+    """
+    return 4 * geometry.norms.size**0.5 * float(jnp.finfo(geometry.norms.dtype).eps)
 
 
 def relative_lengths(geometry: Geometry) -> Float[Array, " m"]:
@@ -170,23 +173,23 @@ def cagrad(c: float = 0.5) -> Aggregator:
         reach = c * jnp.sqrt(jnp.maximum(equal @ gains, 0))
         tiny = jnp.finfo(lengths.dtype).tiny
 
-        def multipliers(promise: Array) -> tuple[Array, Array, Array]:
-            solved = nonnegative_quadratic(matrix, ((gains - promise) / lengths)[None])
+        def step(_: int, state: tuple[Array, ...]) -> tuple[Array, ...]:
+            """The corrections for the promise and for a promise of 0; then the next promise."""
+            promise = state[0]
+            promises = jnp.stack([promise, jnp.zeros_like(promise)])
+            solved = nonnegative_quadratic(matrix, (gains[None] - promises[:, None]) / lengths[None])
             along = solved.x[0]
-            return along, jnp.sqrt(jnp.maximum(along @ matrix @ along, 0)), solved.residual[0]
-
-        def newton(_: int, promise: Array) -> Array:
-            along, used, _residual = multipliers(promise)
+            used = jnp.sqrt(jnp.maximum(along @ matrix @ along, 0))
             slope = jnp.sum(along / lengths) / jnp.maximum(used, tiny)
-            step = (used - reach) / jnp.maximum(slope, tiny)
-            return jnp.clip(promise - jnp.where(used > 0, step, 0), least, most)
+            excess = jnp.where(used > 0, (used - reach) / jnp.maximum(slope, tiny), 0)
+            return jnp.clip(promise - excess, least, most), solved.x, used, solved.residual
 
         least, most = jnp.min(gains), jnp.min(gains + reach * lengths)
-        promise = jax.lax.fori_loop(0, NEWTON_STEPS, newton, most)
-        along, used, residual = multipliers(promise)
-        # Unit gradients that balance to rounding; short ones beside long ones are none.
-        stationary = along @ geometry.cosines @ along <= 2 * rounding_of(geometry) * jnp.sum(along) ** 2
-        nearest, _, error = multipliers(jnp.zeros_like(promise))
+        nothing = jnp.zeros((2, lengths.size), lengths.dtype)
+        start = (most, nothing, jnp.zeros_like(most), nothing[:, 0])
+        _, (along, nearest), used, (residual, error) = jax.lax.fori_loop(0, NEWTON_STEPS, step, start)
+        # Unit gradients that balance to rounding; a short gradient beside a long one is no balance.
+        stationary = along @ geometry.cosines @ along <= 8 * rounding_of(geometry) * jnp.sum(along) ** 2
         correction = jnp.where(stationary, nearest, along * reach / jnp.maximum(used, tiny))
         missed = jnp.where(stationary, error, jnp.maximum(residual, jnp.abs(used - reach) / jnp.maximum(reach, tiny)))
         some = reach > 0

@@ -75,7 +75,7 @@ def weighted_market(market: Market, weights: Float[Array, " 3"]) -> Market:
             advice="Use jax.vmap for many weightings.",
         )
     users, creators, platform = (weights[i].astype(market.scores.dtype) for i in range(3))
-    value = market.creator_value
+    value: Any = market.creator_value
     return dataclasses.replace(
         market,
         # An item that is excluded stays so, also where users' satisfaction counts nothing.
@@ -90,22 +90,20 @@ def _worth(value: Any) -> list[str]:
     return [field.name for field in dataclasses.fields(value) if field.name in WORTH]
 
 
-def market_front(
-    market: Market, weights: Any, tol: float = 1e-4, *, method: str = "newton", together: int | None = None
-) -> Front:
-    """Solves the market for many weightings of its three parties: the mean weighting, then all others in one program.
+def market_front(market: Market, weights: Any, tol: float = 1e-4, *, method: str = "auto", together: int = 1) -> Front:
+    """Solves the market for many weightings of its three parties: the mean of them, then all in one compiled program.
 
-    They start from its prices, which are in units of what exposure is worth to creators; those of guarantees, of what
-    they cost users.
+    From the mean outwards, each starts from the prices of the nearest weighting that is solved, in units of what
+    exposure is worth to creators (of guarantees, in units of what users lose by them).
 
     Args:
         market: where the three count alike, from `Market.of`.
         weights: (k, 3), on the simplex, of users, creators and platform, e.g. `simplex_lattice(3, 10)`. Creator values
             that are not linear need a weight above 0.
         tol: the relative gap of each point.
-        method: as of `solve`; Newton's, the default, also where users' weight times the temperature is 0.
-        together: how many are solved side by side, None for all: k of them hold k times the scores, and take as many
-            iterations as the slowest. 1 solves them one by one, still in one program.
+        method: as of `solve`; "auto" takes Newton's where the temperature or users' weight is 0.
+        together: how many are solved side by side, by `jax.vmap`. They hold so many times the scores and all take as
+            many iterations as the slowest: more than one is for devices that one market does not fill.
 
     Returns:
         A `Front`; what did not converge says so. It is not meant to be differentiated.
@@ -129,18 +127,28 @@ def market_front(
             got="a weight of 0",
             advice="Use simplex_lattice(3, 10, least=0.01).",
         )
-    if together is not None and together < 1:
-        fail("market_front", expected="at least 1 market at a time", got=str(together), advice="Leave it out for all.")
+    if together < 1:
+        fail("market_front", expected="at least 1 market at a time", got=str(together), advice="Leave it out.")
     weights = weights.astype(market.scores.dtype)
+    if method == "auto" and not any(isinstance(x, jax.core.Tracer) for x in (weights, market.temperature)):
+        method = "auto" if bool((weights[:, 0] * market.temperature > 0).all()) else "newton"
     middle = jnp.mean(weights, axis=0)
-    first = solve(weighted_market(market, middle), tol, method=method, materialise=False).prices
-    unit = 1 if _worth(market.creator_value) else 0
-    starts = first[None] * (weights[:, unit] / jnp.where(middle[unit] > 0, middle[unit], 1))[:, None]
-    return _front(market, weights, starts, tol, method, together)
+    first = solve(weighted_market(market, middle), tol, method=method)
+    return _front(market, weights, middle, first.prices, tol, method, min(together, weights.shape[0]))
 
 
-@functools.partial(jax.jit, static_argnums=(3, 4, 5))
-def _front(market: Market, weights: Weightings, starts: Array, tol: float, method: str, together: int | None) -> Front:
+@functools.partial(jax.jit, static_argnums=(4, 5, 6))
+def _front(
+    market: Market, weights: Weightings, middle: Array, first: Array, tol: float, method: str, together: int
+) -> Front:
+    count, unit = weights.shape[0], 1 if _worth(market.creator_value) else 0
+    apart = jnp.sum((weights[:, None] - jnp.concatenate([weights, middle[None]])[None]) ** 2, axis=-1)
+    order = jnp.argsort(apart[:, count])
+    rows = jnp.concatenate([order, jnp.full(-count % together, order[-1])]).reshape(-1, together)
+    # Prices are kept per unit of weight; a party without weight has none.
+    scale = jnp.append(weights[:, unit], middle[unit])
+    scale = jnp.where(scale > 0, scale, 1)
+
     def one(given: tuple[Array, Array]) -> Front:
         weight, start = given
         found = solve(weighted_market(market, weight), tol, method=method, prices=start)
@@ -153,6 +161,19 @@ def _front(market: Market, weights: Weightings, starts: Array, tol: float, metho
             weight, gains, found.exposure, found.prices, found.upper, found.gap, found.converged, found.iterations
         )
 
-    if together is None:
-        return jax.vmap(one)((weights, starts))
-    return jax.lax.map(one, (weights, starts), batch_size=together)
+    def group(solved: tuple[Array, Array], rows: Array) -> tuple[tuple[Array, Array], Front]:
+        known, prices = solved
+        nearest = jnp.argmin(jnp.where(known[None], apart[rows], jnp.inf), axis=1)
+        given = (weights[rows], prices[nearest] * weights[rows, unit][:, None])
+        if together > 1:
+            front = jax.vmap(one)(given)
+        else:
+            front = jax.tree.map(lambda x: x[None], one(jax.tree.map(lambda x: x[0], given)))
+        prices = prices.at[rows].set(front.prices / scale[rows][:, None])
+        return (known.at[rows].set(front.converged), prices), front
+
+    known = jnp.arange(count + 1) == count
+    prices = jnp.zeros((count + 1, first.size), first.dtype).at[count].set(first / scale[count])
+    _, groups = jax.lax.scan(group, (known, prices), rows)
+    back = jnp.argsort(order)
+    return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:])[:count][back], groups)

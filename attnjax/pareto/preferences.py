@@ -31,7 +31,7 @@ def checked_weightings(where: str, weights: Any, objectives: int | None = None) 
     Raises:
         UserError: unless they are (k, m) with k >= 1, of as many objectives as asked for, and on the simplex (to 1e-4).
     """
-    shape = jnp.shape(weights)
+    shape = np.shape(weights)
     if len(shape) != 2 or 0 in shape or objectives not in (None, shape[-1]):
         fail(
             where,

@@ -147,20 +147,17 @@ def graddrop_direction(gradients: Tree, uniform: Float[Array, " n"]) -> Tree:
         size = leaf[0].size
         drawn = jnp.reshape(uniform[start : start + size], leaf.shape[1:]).astype(leaf.dtype)
         start += size
-        # Divided by the largest first, so that sums stay in range.
-        largest = jnp.max(jnp.abs(leaf), axis=0)
-        relative = leaf / jnp.where(largest == 0, 1, largest)[None]
-        total, size_of = jnp.sum(relative, axis=0), jnp.sum(jnp.abs(relative), axis=0)
-        purity = (1 + total / jnp.where(size_of == 0, 1, size_of)) / 2
-        kept = jnp.where((purity > drawn)[None], jnp.maximum(leaf, 0), jnp.minimum(leaf, 0))
-        directions.append(jnp.where(jnp.isfinite(largest), jnp.sum(kept, axis=0), jnp.nan))
+        up, down = jnp.sum(jnp.maximum(leaf, 0), axis=0), jnp.sum(jnp.maximum(-leaf, 0), axis=0)
+        both = up + down
+        chosen = jnp.where(up / jnp.where(both == 0, 1, both) > drawn, up, -down)
+        directions.append(jnp.where(jnp.isfinite(both), chosen, jnp.nan))
     return jax.tree.unflatten(structure, directions)
 
 
 def graddrop(key: Array) -> Aggregator:
     """In each entry, the sum of the positive or of the negative ones, drawn by their share of the absolute sum.
 
-        P = (1 + sum_i g_i / sum_i |g_i|) / 2,      positive with probability P
+        P = (1 + sum_i g_i / sum_i |g_i|) / 2,      the positive ones with probability P
 
     Args:
         key: for the lots.

@@ -11,7 +11,7 @@ from attnjax.errors import UserError
 from attnjax.models import PreferenceScores, stakeholder_losses
 from attnjax.pareto import draw_weightings, market_front, preference_loss, simplex_lattice
 
-U, N, TEMPERATURE, STEPS = 8, 5, 0.2, 600
+U, N, TEMPERATURE, STEPS = 6, 4, 0.2, 400
 DRAWS = np.random.default_rng(0)
 MODEL = PreferenceScores(features=24)
 USERS, ITEMS = DRAWS.normal(size=(U, 3)).astype(np.float32), DRAWS.normal(size=(N, 3)).astype(np.float32)
@@ -51,7 +51,7 @@ def test_one_run_serves_weightings_it_never_saw(fresh):
 
     def step(carry, key):
         params, state = carry
-        weights = 0.05 + 0.85 * draw_weightings(key, 16, 3)
+        weights = 0.05 + 0.85 * draw_weightings(key, 8, 3)
         gradient = jax.grad(lambda p: preference_loss(lambda w: losses(p, w), weights))(params)
         updates, state = optimizer.update(gradient, state)
         return (optax.apply_updates(params, updates), state), None

@@ -95,7 +95,7 @@ def test_many_objectives_meet_the_conditions_that_define_the_directions():
         combined = of(aggregator)
         assert float(combined.residual) < 1e-11
         assert (units @ combined.direction).min() > -1e-8 * np.linalg.norm(combined.direction)
-    for alpha in (0.7, 1.0, 3.0):
+    for alpha in (0.7, 3.0):
         combined = of(pareto.fairgrad(alpha))
         np.testing.assert_allclose(stack @ combined.direction, combined.weights ** (-1 / alpha), rtol=1e-9)
     for name in ("imtl_g", "config"):
@@ -109,18 +109,16 @@ def test_many_objectives_meet_the_conditions_that_define_the_directions():
 @pytest.mark.usefixtures("x64")
 def test_preferences_decide_whose_gradient_counts():
     g = jnp.asarray(PAIRS[0])
-    for make in (pareto.upgrad, pareto.dualproj, pareto.weighted):
-        alone = make([1.0, 0.0]).combine(g, ())[0].direction
-        assert float(alone @ g[0]) > 0
-        np.testing.assert_allclose(
-            make([0.5, 0.5]).combine(g, ())[0].direction,
-            (pareto.AGGREGATORS[make.__name__]() if make is not pareto.weighted else pareto.mean())
-            .combine(g, ())[0]
-            .direction,
-            atol=1e-12,
-        )
-    wished = np.array([0.8, 0.2])
-    direction = pareto.config(wished).combine(g, ())[0].direction
+    for make, plain in (
+        (pareto.upgrad, pareto.upgrad),
+        (pareto.dualproj, pareto.dualproj),
+        (pareto.weighted, pareto.mean),
+    ):
+        run = jax.jit(lambda preference, make=make: make(preference).combine(g, ())[0].direction)
+        assert float(run(jnp.array([1.0, 0.0])) @ g[0]) > 0
+        equal = jax.jit(plain().combine)(g, ())[0].direction
+        np.testing.assert_allclose(run(jnp.array([0.5, 0.5])), equal, atol=1e-12)
+    direction = jax.jit(pareto.config(np.array([0.8, 0.2])).combine)(g, ())[0].direction
     ratio = (g @ direction) / jnp.linalg.norm(g, axis=1)
     np.testing.assert_allclose(ratio[0] / ratio[1], 4.0, rtol=1e-9)
 
@@ -151,12 +149,15 @@ def test_settings_out_of_range_are_refused():
 
 
 def test_zero_gradients_have_documented_weights():
-    zeros = jnp.zeros((2, 3))
-    for aggregator in (pareto.mgda(), pareto.upgrad(), pareto.dualproj(), pareto.aligned_mtl()):
-        np.testing.assert_allclose(aggregator.combine(zeros, ())[0].weights, [0.5, 0.5])
-    one = jnp.array([[0.0, 0.0], [1.0, 2.0]])
-    np.testing.assert_allclose(pareto.mgda().combine(one, ())[0].direction, [0.0, 0.0], atol=1e-12)
-    np.testing.assert_allclose(pareto.mgda().combine(one, ())[0].weights, [1.0, 0.0], atol=1e-12)
+    zeros = jnp.zeros((2, 2))
+    for make in (pareto.upgrad, pareto.dualproj, pareto.aligned_mtl, pareto.imtl_g):
+        wanted = [0.0, 0.0] if make is pareto.imtl_g else [0.5, 0.5]
+        np.testing.assert_allclose(jax.jit(make().combine)(zeros, ())[0].weights, wanted)
+    mgda = jax.jit(pareto.mgda().combine)
+    np.testing.assert_allclose(mgda(zeros, ())[0].weights, [0.5, 0.5])
+    one = mgda(jnp.array([[0.0, 0.0], [1.0, 2.0]]), ())[0]
+    np.testing.assert_allclose(one.direction, [0.0, 0.0], atol=1e-12)
+    np.testing.assert_allclose(one.weights, [1.0, 0.0], atol=1e-12)
 
 
 def losses(params):
@@ -218,7 +219,8 @@ def test_half_precision_gradients_are_summed_in_float32():
 
 
 def test_a_bad_step_is_skipped_by_optax():
-    optimizer = optax.apply_if_finite(optax.chain(pareto.as_transformation(pareto.mgda(), 2), optax.sgd(0.1)), 3)
+    link = pareto.as_transformation(pareto.mgda(), 2)
+    optimizer = optax.chain(link, optax.apply_if_finite(optax.sgd(0.1), 3))
     state = optimizer.init(jnp.zeros(2))
     step = jax.jit(optimizer.update)
     updates, state = step(jnp.array([[1.0, jnp.nan], [0.0, 1.0]]), state)

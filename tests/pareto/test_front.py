@@ -1,7 +1,5 @@
 """Fronts of markets: certified from all sides, against a closed form, another solver and guarantees."""
 
-import dataclasses
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -73,11 +71,15 @@ def test_another_solver_one_by_one_finds_the_same(nash):
         np.testing.assert_allclose(front.gains[k], gains, atol=0.05)
 
 
-def test_few_at_a_time_give_the_same(nash):
+def test_order_and_how_many_at_a_time_do_not_matter(nash):
     problem, weights, front = nash
-    some = market_front(problem, weights, 1e-7, together=5)
-    np.testing.assert_allclose(some.gains, front.gains, atol=1e-5)
-    np.testing.assert_allclose(some.weights, weights)
+    some = market_front(problem, weights[::-1], 1e-7, together=4)
+    np.testing.assert_allclose(some.weights, weights[::-1])
+    assert_certified(some)
+    values, wanted = (np.sum(f.weights * f.gains, axis=1) for f in (some, front))
+    np.testing.assert_allclose(values, wanted[::-1], rtol=2e-7)
+    # Along the front a value is flat: a gap of 1e-7 leaves gains free to about its root.
+    np.testing.assert_allclose(some.gains, front.gains[::-1], atol=2e-3)
 
 
 def test_without_variety_every_user_takes_the_best_item():
@@ -106,13 +108,11 @@ def test_guarantees_hold_at_any_weights():
 def test_bad_input_is_refused():
     problem = market(Nash(jnp.ones(C)), temperature=0.2)
     equal = np.full((1, 3), 1 / 3)
-    impossible = dataclasses.replace(problem, creator_value=Floors(jnp.full(C, 5.0)))
     for call, message in (
         (lambda: market_front(problem, np.ones((2, 2)) / 2), r"weightings \(k, 3\)"),
         (lambda: market_front(problem, equal * 2), "on the simplex"),
         (lambda: market_front(problem, [[0.5, 0.0, 0.5]]), "weights above 0 for creators, whose value is Nash"),
         (lambda: market_front(problem, equal, together=0), "at least 1 market"),
-        (lambda: market_front(impossible, equal), "floor"),
         (lambda: weighted_market(problem, jnp.ones(2)), r"weights \(3,\)"),
     ):
         with pytest.raises(UserError, match=message):

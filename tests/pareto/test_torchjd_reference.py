@@ -44,23 +44,30 @@ def batches():
 @pytest.mark.parametrize("name", NAMES)
 def test_torchjd_agrees(name):
     """To 1e-4 of the longest entry; most to 1e-8: what limits is the tolerance of the reference's own solvers."""
+    answered = 0
     for alike, gradients, preferences in batches():
         combined = program(name)(jnp.array(gradients), jnp.array(preferences))
         assert float(combined.residual.max()) < 1e-10
         for case, direction in zip(alike, combined.direction, strict=True):
+            if case["answers"][name] is None:
+                continue
+            answered += 1
             answer = np.array(case["answers"][name])
             np.testing.assert_allclose(direction, answer, rtol=0, atol=1e-4 * np.abs(answer).max())
+    assert answered >= 0.6 * len(CASES)
 
 
 def test_pcgrad_in_the_same_order():
+    pcgrad = jax.jit(pcgrad_weights)
     for case in CASES:
         gradients = jnp.array(case["gradients"])
         drawn = case["drawn"]["pcgrad"]
-        weights = pcgrad_weights(pareto.geometry_of(gradients), jnp.array(drawn["orders"]))
+        weights = pcgrad(pareto.geometry_of(gradients), jnp.array(drawn["orders"]))
         np.testing.assert_allclose(weights @ gradients, drawn["direction"], atol=1e-8)
 
 
 def test_gradvac_in_the_same_order_two_steps_on():
+    gradvac = jax.jit(gradvac_weights)
     for case in CASES:
         gradients = jnp.array(case["gradients"])
         count = gradients.shape[0]
@@ -68,7 +75,7 @@ def test_gradvac_in_the_same_order_two_steps_on():
         flipped = gradients * (-1.0) ** jnp.arange(count)[:, None]
         for step in case["drawn"]["gradvac"]:
             order = jnp.concatenate([jnp.array(step["orders"]), jnp.arange(count)[:, None]], axis=1)
-            weights, wanted = gradvac_weights(pareto.geometry_of(flipped), wanted, order, 0.5)
+            weights, wanted = gradvac(pareto.geometry_of(flipped), wanted, order, 0.5)
             np.testing.assert_allclose(weights @ flipped, step["direction"], atol=1e-7)
 
 

@@ -45,7 +45,7 @@ def test_units_of_each_unknown_do_not_matter():
     plain = nonnegative_quadratic(*matrices(matrix, targets)).x
     units = np.array([1e-6, 1.0, 1e3, 1e6])
     scaled = nonnegative_quadratic(*matrices(matrix * units, targets)).x
-    np.testing.assert_allclose(scaled * units, plain, rtol=0, atol=1e-4 * np.abs(plain).max())
+    np.testing.assert_allclose(np.asarray(scaled) * units, plain, rtol=0, atol=1e-4 * np.abs(plain).max())
 
 
 def test_float32_certifies_itself():
