@@ -182,7 +182,10 @@ def cagrad(c: float = 0.5) -> Aggregator:
             used = jnp.sqrt(jnp.maximum(along @ matrix @ along, 0))
             slope = jnp.sum(along / lengths) / jnp.maximum(used, tiny)
             excess = jnp.where(used > 0, (used - reach) / jnp.maximum(slope, tiny), 0)
-            return jnp.clip(promise - excess, least, most), solved.x, used, solved.residual
+            found = (jnp.clip(promise - excess, least, most), solved.x, used, solved.residual)
+            # From above Newton's method stays above but for rounding, which a stationary point blows up.
+            kept = (used < 0.99 * reach) & (state[2] > 0)
+            return jax.tree.map(lambda new, old: jnp.where(kept, old, new), found, state)
 
         least, most = jnp.min(gains), jnp.min(gains + reach * lengths)
         nothing = jnp.zeros((2, lengths.size), lengths.dtype)

@@ -18,20 +18,30 @@ NAMES = list(CASES[0]["answers"])
 pytestmark = pytest.mark.usefixtures("x64")
 
 
+PREFERRING = ("weighted", "upgrad", "dualproj", "config", "aligned_mtl")
+
+
 @functools.cache
-def program(name):
-    """The aggregator of that name for a batch of gradients and preferences; one per precision."""
-    method, _, setting = name.partition(" ")
-    make = pareto.AGGREGATORS[method]
+def compiled(method, setting):
+    """An aggregator for a batch of gradients and preferences."""
 
     def one(gradients, preference):
-        if setting == "preference" or method == "weighted":
-            aggregator = make(preference)
-        else:
-            aggregator = make(float(setting)) if setting else make()
-        return aggregator.combine(gradients, ())[0]
+        settings = [preference] if method in PREFERRING else [float(setting)] if setting else []
+        return pareto.AGGREGATORS[method](*settings).combine(gradients, ())[0]
 
     return jax.jit(jax.vmap(one))
+
+
+def program(name):
+    """The aggregator of that name; without a preference all objectives are preferred alike."""
+    method, _, setting = name.partition(" ")
+    if method not in PREFERRING:
+        return compiled(method, setting)
+    if method == "weighted" or setting:
+        return compiled(method, "")
+    return lambda gradients, preferences: compiled(method, "")(
+        gradients, jnp.full_like(preferences, 1 / preferences.shape[1])
+    )
 
 
 def batches():
@@ -44,17 +54,18 @@ def batches():
 @pytest.mark.parametrize("name", NAMES)
 def test_torchjd_agrees(name):
     """To 1e-4 of the longest entry; most to 1e-8: what limits is the tolerance of the reference's own solvers."""
-    answered = 0
     for alike, gradients, preferences in batches():
         combined = program(name)(jnp.array(gradients), jnp.array(preferences))
         assert float(combined.residual.max()) < 1e-10
         for case, direction in zip(alike, combined.direction, strict=True):
-            if case["answers"][name] is None:
-                continue
-            answered += 1
-            answer = np.array(case["answers"][name])
-            np.testing.assert_allclose(direction, answer, rtol=0, atol=1e-4 * np.abs(answer).max())
-    assert answered >= 0.6 * len(CASES)
+            stack, answer = np.array(case["gradients"]), np.array(case["answers"][name])
+            reach = 1e-4 * np.abs(answer).max()
+            if name == "mgda":
+                # The reference's steps end before the shortest vector d: ours is it by its optimality conditions,
+                # <g_i, d> >= |d|^2, and the distance to it of any x of the hull is at most this.
+                assert (stack @ direction).min() >= direction @ direction * (1 - 1e-9)
+                reach = max(reach, np.sqrt(answer @ answer - (stack @ answer).min()))
+            np.testing.assert_allclose(direction, answer, rtol=0, atol=reach)
 
 
 def test_pcgrad_in_the_same_order():
