@@ -10,7 +10,7 @@ from attnjax.models.attention import (
     attention_weights,
 )
 from attnjax.models.attention_vector import AttentionVectorNet
-from attnjax.models.ease import ease_links
+from attnjax.models.ease import OwnPart, ease_links, ease_links_and_own, without_own
 from attnjax.models.encoders import Encoded, LSTMEncoder, TransformerBlock, TransformerEncoder
 from attnjax.models.preferences import PreferenceScores
 from attnjax.models.relevance import BiasedFactors, rating_error, rating_loss, relevance
@@ -49,6 +49,7 @@ __all__ = [
     "LSTMEncoder",
     "Losses",
     "MultiHeadAttention",
+    "OwnPart",
     "PlatformAttention",
     "PreferenceScores",
     "Seen",
@@ -65,6 +66,7 @@ __all__ = [
     "decision_focused_loss",
     "drawn_scores",
     "ease_links",
+    "ease_links_and_own",
     "join",
     "rating_error",
     "rating_loss",
@@ -74,4 +76,5 @@ __all__ = [
     "stakeholder_losses",
     "two_stage_loss",
     "warm_start",
+    "without_own",
 ]
