@@ -1,4 +1,8 @@
-"""What `pareto_fronts` computes: the points of each optimiser, their hypervolume, and the seconds they took."""
+"""What `pareto_fronts` computes: the points of each optimiser, how good they are, the seconds they took; and fairness.
+
+A seed draws MovieLens' users and splits its ratings, draws Open Bandit's rounds, and starts the relevance model, the
+networks and NSGA-II anew.
+"""
 
 import functools
 import time
@@ -6,96 +10,154 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
+from numpy.typing import NDArray
 
-from attnjax.data import load_movielens_100k
-from attnjax.pareto import hypervolume, igd_plus, market_front
+from attnjax.data import load_movielens_100k, load_open_bandit
+from attnjax.evaluation import bootstrap_interval
 from attnjax.reproduction import Context, Outcome
 from experiments.pareto_fronts import optimisers
-from experiments.pareto_fronts.problem import gains_of, make_problem
+from experiments.pareto_fronts.fairness import MEASURES, fairness
+from experiments.pareto_fronts.measures import ceiling, certified, finite, measure, planes_of
+from experiments.pareto_fronts.problem import make_problem
+from experiments.pareto_fronts.sides import movielens_sides, open_bandit_sides
 
-NETWORK, STARTS = 3, 4
+NETWORK, RUNS = 3, 4
 """Streams of a seed's key."""
 
-MARGIN = 0.1
-"""By how much of the front's range the reference point is worse than the worst on it."""
+
+OVER_SEEDS: dict[str, Callable[[list[float]], float]] = {
+    "markets": sum,
+    "unsolved": sum,
+    "largest_relative_gap": max,
+    "most_above": max,
+}
+"""What a record keeps of the seeds' certificates."""
+
+
+class Stopwatch:
+    """Calls a function and takes its time; the first of a name is called twice, so that compiling doesn't count."""
+
+    def __init__(self) -> None:
+        self._compiled: set[str] = set()
+
+    def __call__(self, name: str, function: Callable[[], Any]) -> tuple[Any, float]:
+        """The function's result and seconds.
+
+        Args:
+            name: of a program; equal for calls that share what is compiled.
+            function: of no arguments, which returns arrays.
+        """
+        if name not in self._compiled:
+            jax.block_until_ready(function())
+            self._compiled.add(name)
+        begin = time.perf_counter()
+        found = jax.block_until_ready(function())
+        return found, time.perf_counter() - begin
+
+
+def _both_logs() -> dict[str, Any]:
+    return {policy: load_open_bandit(policy, "all") for policy in ("random", "bts")}
+
+
+MARKETS: dict[str, tuple[Callable, Callable]] = {
+    "movielens": (load_movielens_100k, movielens_sides),
+    "open_bandit": (_both_logs, open_bandit_sides),
+}
+"""How data are loaded, and how a seed makes a market of them."""
 
 
 def run(config: Any, key: Any, context: Context) -> Outcome:
-    """All optimisers on all seeds' problems."""
-    data = load_movielens_100k()
-    seeds = range(config.seed, config.seed + config.seeds)
-    results = [
-        context.stage(f"seed_{seed}", functools.partial(_one_seed, config, seed, key, data))
-        for seed in context.progress(seeds, "seeds")
-    ]
-    first = results[0]
-    return Outcome(
-        values={"points": first["points"], "sizes": first["sizes"], "weights": np.asarray(optimisers.lattice(config))},
-        per_seed={name: [float(result["scalars"][name]) for result in results] for name in first["scalars"]},
-        certificates={
-            "exact": {
-                "largest_relative_gap": max(float(result["gap"]) for result in results),
-                "all_converged": all(bool(result["converged"]) for result in results),
-                "above_a_certificate": max(float(result["above"]) for result in results),
+    """All optimisers on all seeds' problems, one market after the other."""
+    values: dict[str, Any] = {}
+    per_seed: dict[str, list[float]] = {}
+    certificates: dict[str, Any] = {}
+    for market, (load, sides) in MARKETS.items():
+        data, watch = load(), Stopwatch()
+        results = [
+            context.stage(f"{market}_{seed}", functools.partial(_one_seed, config, seed, key, sides, data, watch))
+            for seed in context.progress(range(config.seed, config.seed + config.seeds), market)
+        ]
+        first = results[0]
+        values[market] = {
+            "sizes": first["sizes"],
+            "points": first["points"],
+            "fairness": {
+                way: _over_seeds([result["fairness"][way] for result in results]) for way in first["fairness"]
+            },
+        }
+        for name in first["scalars"]:
+            per_seed[f"{market}_{name}"] = [float(result["scalars"][name]) for result in results]
+        for way in first["certificates"]:
+            found = [result["certificates"][way] for result in results]
+            certificates[f"{market}_{way}"] = {
+                name: float(whole([one[name] for one in found])) for name, whole in OVER_SEEDS.items()
             }
-        },
-    )
+    return Outcome(values, per_seed, certificates)
 
 
-def _one_seed(config: Any, seed: int, key: Any, data: Any) -> dict[str, Any]:
+def _one_seed(config: Any, seed: int, key: Any, sides: Callable, data: Any, watch: Stopwatch) -> dict[str, Any]:
+    """One problem, all ways to its front; plain numbers and arrays."""
     key = jax.random.fold_in(key, seed)
-    problem = make_problem(config, seed, key, data)
-    weights = optimisers.lattice(config)
-    total = float(jnp.sum(problem.market.budgets))
-    exact, seconds = _timed(lambda: market_front(problem.market, weights, config.tol))
-    points, times = {"exact": np.asarray(exact.gains) / total}, {"exact": seconds}
-    starts = jax.random.split(jax.random.fold_in(key, STARTS), config.starts)
+    given = sides(config, seed, key, data)
+    problem = make_problem(given)
+    points: dict[str, NDArray] = {}
+    times: dict[str, float] = {}
+    weighed, times["weights"] = watch("weights", lambda: optimisers.by_weights(config, problem))
+    floored, times["floors"] = watch("floors", lambda: optimisers.by_floors(config, problem))
+    points |= {"weights": np.asarray(weighed.points), "floors": np.asarray(floored.points)}
     ways: dict[str, Callable[[], Any]] = {
         "linear_programs": lambda: optimisers.by_linear_programs(config, problem),
         "network": lambda: optimisers.by_network(config, problem, jax.random.fold_in(key, NETWORK)),
     }
-    for name in config.aggregators:
-        ways[name] = functools.partial(optimisers.by_aggregator, config, name, problem, starts)
     for name, way in ways.items():
-        found, times[name] = _timed(way)
+        found, times[name] = watch(name, way)
         points[name] = np.asarray(found)
-    # NSGA-II once: it is long, and compiles next to nothing.
+    trained, key_runs = {}, jax.random.fold_in(key, RUNS)
+    for name in config.aggregators:
+        train = functools.partial(optimisers.by_aggregator, config, name, problem, key_runs)
+        trained[name], times[name] = watch(name, train)
+        points[name] = np.asarray(optimisers.gains_each(problem.market, trained[name]))
+    # NSGA-II is long and compiles next to nothing: it is not called twice.
     begin = time.perf_counter()
     points["nsga2"] = np.asarray(optimisers.by_genetic_algorithm(config, problem, seed))
     times["nsga2"] = time.perf_counter() - begin
-    uniform = jnp.full_like(problem.market.scores, 1 / problem.market.scores.shape[1])
-    points["uniform"] = np.asarray(gains_of(problem.market, uniform))[None]
-    best, worst = points["exact"].max(axis=0), points["exact"].min(axis=0)
-    scale = np.where(best > worst, best - worst, 1)
-    front = (best - points["exact"]) / scale
-    upper, above = np.asarray(exact.upper) / total, 0.0
-    scalars = {}
-    for name, gains in points.items():
-        losses = jnp.asarray((best - gains) / scale, jnp.float32)
-        scalars[f"{name}_hypervolume"] = float(hypervolume(losses, jnp.full(3, 1 + MARGIN)) / (1 + MARGIN) ** 3)
-        scalars[f"{name}_distance"] = float(igd_plus(losses, jnp.asarray(front, jnp.float32)))
-        above = max(above, float((np.asarray(weights) @ gains.T - upper[:, None]).max()))
-    for name in times:
-        scalars[f"{name}_seconds"] = times[name]
+    for policy, shares in given.logged.items():
+        everyone = np.broadcast_to(np.asarray(shares), (1, *problem.market.scores.shape))
+        points[f"logged_{policy}"] = np.asarray(optimisers.gains_each(problem.market, everyone))
+
+    planes = planes_of(weighed, floored)
+    exact = finite(np.concatenate([points["weights"], points["floors"]]))
+    measured = {name: measure(found, exact, planes) for name, found in points.items()}
+    scalars = {f"{name}_{what}": number for name, found in measured.items() for what, number in found.items()}
+    scalars |= {f"{name}_seconds": seconds for name, seconds in times.items()}
     return {
-        "scalars": scalars,
-        "points": points,
         "sizes": {
             "users": problem.market.scores.shape[0],
-            "films": problem.market.scores.shape[1],
-            "directors": problem.market.platform_rates.size,
+            "items": problem.market.scores.shape[1],
+            "creators": problem.claims.size,
         },
-        "gap": float(jnp.max(exact.gap / jnp.abs(exact.upper))),
-        "converged": bool(exact.converged.all()),
-        "above": above,
+        "points": {name: finite(found) for name, found in points.items()},
+        "scalars": scalars | {"ceiling_hypervolume": ceiling(planes)},
+        "fairness": fairness(config, problem, weighed, floored, trained["mean"]),
+        "certificates": {
+            "weights": certified(weighed, points.values()),
+            "floors": certified(floored, points.values()),
+        },
     }
 
 
-def _timed(compute: Callable[[], Any]) -> tuple[Any, float]:
-    """The result, and the seconds of a second call: without compiling."""
-    jax.block_until_ready(compute())
-    begin = time.perf_counter()
-    found = jax.block_until_ready(compute())
-    return found, time.perf_counter() - begin
+def _over_seeds(tables: list[NDArray]) -> list[dict[str, Any]]:
+    """For each setting the measures over the seeds that solved it: means, intervals, and the worst least exposure."""
+    rows = []
+    for seeds in np.stack(tables, axis=1):  # (seeds, measures) of one setting
+        solved = seeds[np.isfinite(seeds).all(axis=1)]
+        row: dict[str, Any] = {"failed": len(seeds) - len(solved)}
+        if len(solved):
+            row |= {
+                name: dict(bootstrap_interval(values)._asdict())
+                for name, values in zip(MEASURES, solved.T, strict=True)
+            }
+            row["worst"] = float(solved[:, MEASURES.index("least")].min())
+        rows.append(row)
+    return rows

@@ -1,32 +1,189 @@
-"""Five ways to the front of one problem; each gives points (k, 3), what users, creators and platform get."""
+"""The ways to the front of one problem. Each gives points (k, 3): what users, creators and the platform get.
 
+A point that is not found (a market or a program that is not solved, parameters that are not finite) is NaN.
+"""
+
+import dataclasses
 import functools
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
+from numpy.typing import NDArray
 
+from attnjax.allocation import Floors, Market
 from attnjax.extras import need
 from attnjax.models import PreferenceScores
-from attnjax.pareto import AGGREGATORS, draw_weightings, preference_loss, simplex_lattice, stacked_gradients
+from attnjax.pareto import (
+    AGGREGATORS,
+    DRAWING,
+    Front,
+    draw_weightings,
+    market_front,
+    preference_loss,
+    simplex_lattice,
+    stacked_gradients,
+)
 from experiments.pareto_fronts.problem import Problem, gains_of
 
 MODEL = PreferenceScores(features=32)
 RATE = 1e-2
-WEIGHTINGS = 8
+TOLD = 8
 """How many weightings the network is told per step."""
 
+GENES = 5.0
+"""Genes lie between minus and plus this: the likeliest item of a user gets up to e^10 times the unlikeliest's share."""
 
-def lattice(config: Any) -> Float[Array, "k 3"]:
-    """The weightings of the exact front, of the linear programs, and at which the network is asked."""
-    return simplex_lattice(3, config.divisions, least=config.least)
+
+class Solved(NamedTuple):
+    """Points of the exact solver.
+
+    Attributes:
+        points: (k, 3).
+        exposure: (k, c).
+        weights: (k, 3).
+        floor: (k,), the least exposure that was asked for, as a part of the fair share.
+        upper: (k,): no allocation that grants the floor has <weights, gains> above it.
+        gap: (k,), relative.
+        converged: (k,).
+    """
+
+    points: Float[Array, "k 3"]
+    exposure: Float[Array, "k c"]
+    weights: Float[Array, "k 3"]
+    floor: Float[Array, " k"]
+    upper: Float[Array, " k"]
+    gap: Float[Array, " k"]
+    converged: Bool[Array, " k"]
+
+
+def by_creators(config: Any) -> Float[Array, "k 3"]:
+    """The weightings of the fairness table: so much for creators, the rest to equal parts."""
+    creators = jnp.asarray(config.weights)
+    return jnp.stack([(1 - creators) / 2, creators, (1 - creators) / 2], axis=1)
+
+
+def weightings(config: Any) -> Float[Array, "k 3"]:
+    """Those of the exact front, of the linear programs, and at which the network is asked."""
+    return jnp.concatenate([simplex_lattice(3, config.divisions, least=config.least), by_creators(config)])
+
+
+def few_weightings(config: Any) -> Float[Array, "k 3"]:
+    """Those by which an aggregator's losses are multiplied, each in a run of its own."""
+    return jnp.concatenate([simplex_lattice(3, config.few, least=config.least), by_creators(config)])
+
+
+def solved(market: Market, claims: Array, front: Front, floor: Any = 0.0) -> Solved:
+    """A front in the units of the problem; what creators get is the least exposure, whatever the market values."""
+    total = jnp.sum(market.budgets)
+    least = jnp.min(front.exposure / claims[None], axis=1)
+    points = jnp.stack([front.gains[:, 0] / total, least, front.gains[:, 2] / total], axis=1)
+    return Solved(
+        jnp.where(front.converged[:, None], points, jnp.nan),
+        front.exposure,
+        front.weights,
+        jnp.full(least.size, floor),
+        front.upper / total,
+        front.gap / jnp.abs(front.upper),
+        front.converged,
+    )
+
+
+def by_weights(config: Any, problem: Problem) -> Solved:
+    """The best for each weighting, in one compiled call."""
+    front = market_front(problem.market, weightings(config), config.tol)
+    return solved(problem.market, problem.claims, front)
+
+
+def by_floors(config: Any, problem: Problem) -> Solved:
+    """The best for users and platform, at some weightings of these two, where every creator has a floor."""
+    users = jnp.asarray(config.mixtures)
+    weights = jnp.stack([users, jnp.zeros_like(users), 1 - users], axis=1)
+    parts = []
+    for floor in config.floors:
+        market = dataclasses.replace(problem.market, creator_value=Floors(floor * problem.claims))
+        parts.append(solved(market, problem.claims, market_front(market, weights, config.tol), floor))
+    return jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *parts)
+
+
+def by_linear_programs(config: Any, problem: Problem) -> Float[Array, "k 3"]:
+    """One linear program per weighting, solved by HiGHS: attention, and the least exposure as one variable more."""
+    purpose = "the linear programs of pareto_fronts"
+    sparse, optimize = need("scipy.sparse", purpose), need("scipy.optimize", purpose)
+    market = problem.market
+    scores, budgets = np.asarray(market.scores, float), np.asarray(market.budgets, float)
+    users, items = scores.shape
+    share = np.asarray(jax.vmap(market.creators.exposure)(jnp.eye(items)), float)  # (n, c)
+    income = share @ np.asarray(market.platform_rates, float)
+    spent = sparse.hstack([sparse.kron(sparse.eye(users), np.ones((1, items))), sparse.csr_matrix((users, 1))])
+    exposure = sparse.kron(np.ones((1, users)), share.T)
+    claims = np.asarray(problem.claims, float)
+    least = sparse.hstack([-exposure, claims[:, None]]).tocsr()  # t claim_j - e_j <= 0
+    found = []
+    for weight in np.asarray(weightings(config), float):
+        gain = weight[0] * scores + (weight[2] * income)[None]
+        program = optimize.linprog(
+            -np.append(gain.ravel(), weight[1] * budgets.sum()),
+            A_ub=least,
+            b_ub=np.zeros(claims.size),
+            A_eq=spent.tocsr(),
+            b_eq=budgets,
+            method="highs",
+        )
+        attention = program.x[:-1] if program.status == 0 else np.full(users * items, np.nan)
+        found.append(attention.reshape(users, items) / budgets[:, None])
+    return gains_each(market, jnp.asarray(np.stack(found), market.scores.dtype))
+
+
+def by_network(config: Any, problem: Problem, key: Array) -> Float[Array, "k 3"]:
+    """One run of the network that is told the weights, then asked for every weighting."""
+    return _ask(problem, _train_told(config, problem, key), weightings(config))
+
+
+def by_aggregator(config: Any, name: str, problem: Problem, key: Array) -> Float[Array, "k u n"]:
+    """The same network, told nothing, trained by one aggregator of three gradients; users' shares of attention.
+
+    One run per weighting, all at once, each from parameters of its own: the parties' losses are multiplied by their
+    weights before their gradients are aggregated.
+    """
+    weights = few_weightings(config)
+    return _train_each(config, name, problem, weights, jax.random.split(key, weights.shape[0]))
+
+
+def by_genetic_algorithm(config: Any, problem: Problem, seed: int) -> Float[Array, "k 3"]:
+    """NSGA-II with pymoo's operators: a gene per user and item, attention the softmax of a user's genes."""
+    purpose = "the genetic algorithm of pareto_fronts"
+    problems = need("pymoo.core.problem", purpose)
+    nsga2 = need("pymoo.algorithms.moo.nsga2", purpose)
+    optimize = need("pymoo.optimize", purpose)
+    market, shape = problem.market, problem.market.scores.shape
+
+    def evaluate(_: Any, genes: NDArray, out: dict, *__: Any, **___: Any) -> None:
+        shares = jax.nn.softmax(jnp.asarray(genes.reshape(-1, *shape), market.scores.dtype))
+        out["F"] = -np.asarray(gains_each(market, shares), float)
+
+    attention = type("Attention", (problems.Problem,), {"_evaluate": evaluate})
+    found = optimize.minimize(
+        attention(n_var=shape[0] * shape[1], n_obj=3, xl=-GENES, xu=GENES),
+        nsga2.NSGA2(pop_size=config.population),
+        ("n_gen", config.generations),
+        seed=seed,
+        verbose=False,
+    )
+    return -jnp.asarray(found.F, market.scores.dtype)
+
+
+@jax.jit
+def gains_each(market: Market, shares: Float[Array, "k u n"]) -> Float[Array, "k 3"]:
+    """The gains of k allocations."""
+    return jax.vmap(functools.partial(gains_of, market))(shares)
 
 
 def _attention(problem: Problem, params: Any, weights: Array) -> Float[Array, "u n"]:
-    scores: Any = MODEL.apply(params, problem.users, problem.films, weights)
+    scores: Any = MODEL.apply(params, problem.users, problem.items, weights)
     return jax.nn.softmax(scores)
 
 
@@ -35,16 +192,16 @@ def _optimizer(config: Any) -> optax.GradientTransformation:
 
 
 def _fresh(problem: Problem, key: Array) -> Any:
-    return MODEL.init(key, problem.users, problem.films, jnp.full(3, 1 / 3))
+    return MODEL.init(key, problem.users, problem.items, jnp.full(3, 1 / 3))
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _train_network(config: Any, problem: Problem, key: Array) -> Any:
+def _train_told(config: Any, problem: Problem, key: Array) -> Any:
     optimizer = _optimizer(config)
 
     def step(carry: Any, key: Array) -> Any:
         params, memory = carry
-        weights = draw_weightings(key, WEIGHTINGS, 3)
+        weights = draw_weightings(key, TOLD, 3)
 
         def loss(params: Any) -> Array:
             return preference_loss(lambda w: -gains_of(problem.market, _attention(problem, params, w)), weights)
@@ -63,79 +220,26 @@ def _ask(problem: Problem, params: Any, weights: Array) -> Array:
     return jax.vmap(lambda w: gains_of(problem.market, _attention(problem, params, w)))(weights)
 
 
-def by_network(config: Any, problem: Problem, key: Array) -> Float[Array, "k 3"]:
-    """One run of the network that is told the weights, then asked for every weighting of the lattice."""
-    return _ask(problem, _train_network(config, problem, key), lattice(config))
-
-
 @functools.partial(jax.jit, static_argnums=(0, 1))
-def by_aggregator(config: Any, name: str, problem: Problem, keys: Array) -> Float[Array, "starts 3"]:
-    """The same network trained by one aggregator of the three parties' gradients, from several starts at once."""
-    aggregator, optimizer, equal = AGGREGATORS[name](), _optimizer(config), jnp.full(3, 1 / 3)
+def _train_each(config: Any, name: str, problem: Problem, weights: Array, keys: Array) -> Array:
+    optimizer, equal = _optimizer(config), jnp.full(3, 1 / 3)
 
-    def gains(params: Any) -> Array:
-        return gains_of(problem.market, _attention(problem, params, equal))
+    def train(weight: Array, key: Array) -> Array:
+        key_init, key_draws = jax.random.split(key)
+        aggregator = AGGREGATORS[name](key_draws) if name in DRAWING else AGGREGATORS[name]()
 
-    def train(key: Array) -> Array:
+        def losses(params: Any) -> Array:
+            return -weight * gains_of(problem.market, _attention(problem, params, equal))
+
         def step(carry: Any, _: None) -> Any:
             params, memory, state = carry
-            combined, state = aggregator.combine(stacked_gradients(lambda p: -gains(p), params)[1], state)
+            combined, state = aggregator.combine(stacked_gradients(losses, params)[1], state)
             updates, memory = optimizer.update(combined.direction, memory)
             return (optax.apply_updates(params, updates), memory, state), None
 
-        params = _fresh(problem, key)
+        params = _fresh(problem, key_init)
         start = (params, optimizer.init(params), aggregator.init(3))
-        return gains(jax.lax.scan(step, start, None, length=config.steps)[0][0])
+        params = jax.lax.scan(step, start, None, length=config.steps)[0][0]
+        return _attention(problem, params, equal)
 
-    return jax.vmap(train)(keys)
-
-
-def by_linear_programs(config: Any, problem: Problem) -> Float[Array, "k 3"]:
-    """One linear program per weighting, solved by HiGHS: attention, and the least exposure as one variable more."""
-    sparse = need("scipy.sparse", "the linear programs of pareto_fronts")
-    optimize = need("scipy.optimize", "the linear programs of pareto_fronts")
-    market = problem.market
-    scores, rates = np.asarray(market.scores, float), np.asarray(market.platform_rates, float)
-    users, films = scores.shape
-    share = np.asarray(jax.vmap(market.creators.exposure)(jnp.eye(films)), float)  # (n, c)
-    spends = sparse.hstack([sparse.kron(sparse.eye(users), np.ones((1, films))), sparse.csr_matrix((users, 1))])
-    exposure = sparse.kron(np.ones((1, users)), share.T)
-    worst = sparse.hstack([-exposure, np.ones((share.shape[1], 1))])  # t - e_j <= 0
-    points = []
-    for weight in np.asarray(lattice(config), float):
-        gain = weight[0] * scores + (weight[2] * share @ rates)[None]
-        cost = -np.append(gain.ravel(), weight[1] * share.shape[1])
-        found = optimize.linprog(
-            cost,
-            A_ub=worst.tocsr(),
-            b_ub=np.zeros(share.shape[1]),
-            A_eq=spends.tocsr(),
-            b_eq=np.ones(users),
-            method="highs",
-        )
-        points.append(gains_of(market, jnp.asarray(found.x[:-1].reshape(users, films), market.scores.dtype)))
-    return jnp.stack(points)
-
-
-def by_genetic_algorithm(config: Any, problem: Problem, seed: int) -> Float[Array, "k 3"]:
-    """NSGA-II with pymoo's operators: a gene per user and film, attention the softmax of a user's genes."""
-    purpose = "the genetic algorithm of pareto_fronts"
-    problems = need("pymoo.core.problem", purpose)
-    nsga2 = need("pymoo.algorithms.moo.nsga2", purpose)
-    optimize = need("pymoo.optimize", purpose)
-    shape = problem.market.scores.shape
-
-    @jax.jit
-    def losses(genes: Array) -> Array:
-        return jax.vmap(lambda g: -gains_of(problem.market, jax.nn.softmax(g.reshape(shape))))(genes)
-
-    class Attention(problems.Problem):
-        def __init__(self) -> None:
-            super().__init__(n_var=shape[0] * shape[1], n_obj=3, xl=-5.0, xu=5.0)
-
-        def _evaluate(self, genes: np.ndarray, out: dict, *_: Any, **__: Any) -> None:
-            out["F"] = np.asarray(losses(jnp.asarray(genes, jnp.float32)), float)
-
-    algorithm = nsga2.NSGA2(pop_size=config.population)
-    found = optimize.minimize(Attention(), algorithm, ("n_gen", config.generations), seed=seed, verbose=False)
-    return -jnp.asarray(found.F, jnp.float32)
+    return jax.vmap(train)(weights, keys)

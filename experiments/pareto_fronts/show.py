@@ -1,84 +1,208 @@
 """How `pareto_fronts` is shown: from its record only."""
 
+import functools
 from typing import Any
 
 import numpy as np
 
-from attnjax.reproduction import Figure, Record, Table
+from attnjax.reproduction import Figure, Record, Table, with_interval
+from attnjax.reproduction.figures import PALETTE, canvas
 
+MARKETS = {"movielens": "MovieLens-100k", "open_bandit": "Open Bandit"}
 NAMES = {
-    "exact": "weighted markets, certified",
+    "weights": "solver, by weights",
+    "floors": "solver, by floors",
     "linear_programs": "linear programs (HiGHS)",
     "network": "one network told the weights",
     "nsga2": "NSGA-II (pymoo)",
-    "uniform": "uniform attention",
+    "logged_random": "logged: random",
+    "logged_bts": "logged: Thompson sampling",
 }
-PARTIES = ("users: mean relevance", "creators: least exposure (equal shares)", "platform: income")
+WAYS = {
+    "revenue": "weight of their revenue (the document's sum)",
+    "trained": "weight of the least exposure, in training",
+    "least": "weight of the least exposure, solved",
+    "nash": "weight of Nash welfare, solved",
+    "floors": "floor (parts of a fair share), solved",
+}
+UNITS = (
+    "Users and platform: 0 as under uniform attention, 1 the best for that party alone. Least exposure: of the creator "
+    "who has least of a fair share, 1 all of it."
+)
 
 
-def _mean(record: Record, name: str, digits: int = 3) -> str:
-    if name not in record.summary:
-        return "-"
-    found = record.summary[name]
-    if found["size"] == 1:
-        return f"{found['mean']:.{digits}f}"
-    return f"{found['mean']:.{digits}f} [{found['low']:.{digits}f}, {found['high']:.{digits}f}]"
+def _name(way: str) -> str:
+    return NAMES.get(way, f"attention model, {way}")
 
 
 def tables(record: Record) -> list[Table]:
-    """What each optimiser finds, and the certificate."""
-    rows = [
-        (
-            NAMES.get(name, f"aggregator {name}"),
-            len(record.values["points"][name]),
-            _mean(record, f"{name}_hypervolume"),
-            _mean(record, f"{name}_distance"),
-            _mean(record, f"{name}_seconds", 2),
-        )
-        for name in record.values["points"]
-    ]
-    sizes = record.values["sizes"]
+    """What each optimiser finds, what makes exposure fair, and the certificates."""
+    seeds = record.config["seeds"]
+    over = f"Mean [95 % bootstrap interval] over {seeds} seeds. " if seeds > 1 else "One seed. "
+    shown = []
+    for market, title in MARKETS.items():
+        shown += [_found(record, market, title, over), _fair(record, market, title, over)]
     return [
+        *shown,
         Table(
-            "What each optimiser finds",
-            ("optimiser", "points", "hypervolume", "IGD+ to the exact front", "seconds"),
-            rows,
-            f"{sizes['users']} users, {sizes['films']} films, {sizes['directors']} directors. Gains are scaled to the "
-            "range of the exact front; hypervolume is relative to the box from the best of each party to a tenth below "
-            "the worst. Seconds without compiling, but for NSGA-II. An aggregator gives one point per start.",
-        ),
-        Table(
-            "Certificates",
-            ("largest relative gap", "all converged", "most any point is above a certificate"),
-            [tuple(record.certificates["exact"].values())],
-            "Every weighting's upper bound is a plane above all that can be reached: a point above one would be wrong.",
+            "Certificates: the worst over all seeds",
+            ("market", "points", "markets", "not solved", "relative gap", "most a point is above a bound"),
+            [
+                (
+                    title,
+                    NAMES[way],
+                    *(f"{found[count]:.0f}" for count in ("markets", "unsolved")),
+                    *(f"{found[most]:.1e}" for most in ("largest_relative_gap", "most_above")),
+                )
+                for market, title in MARKETS.items()
+                for way in ("weights", "floors")
+                for found in [record.certificates[f"{market}_{way}"]]
+            ],
+            f"Gap asked for: {record.config['tol']:g}. Each certificate is a plane above all that can be reached: a "
+            "point of any optimiser above one would mean that it is wrong.",
         ),
     ]
+
+
+def _found(record: Record, market: str, title: str, over: str) -> Table:
+    sizes, summary = record.values[market]["sizes"], record.summary
+    rows = []
+    for way in record.values[market]["points"]:
+        seconds = summary.get(f"{market}_{way}_seconds")
+        rows.append(
+            (
+                _name(way),
+                f"{summary[f'{market}_{way}_found']['mean']:.3g}",
+                f"{sum(record.per_seed[f'{market}_{way}_failed']):.0f}",
+                *(
+                    with_interval(summary[f"{market}_{way}_{what}"])
+                    for what in ("hypervolume", "distance", "room", "spread")
+                ),
+                "-" if seconds is None else with_interval(seconds, 2),
+            )
+        )
+    most = with_interval(summary[f"{market}_ceiling_hypervolume"])
+    rows.append(("any, by the certificates", "-", "-", f"at most {most}", "-", "-", "-", "-"))
+    return Table(
+        f"{title}: what each optimiser finds",
+        ("optimiser", "points", "failures", "hypervolume", "IGD+", "room", "spread", "seconds"),
+        rows,
+        f"{over}{sizes['users']} users, {sizes['items']} items, {sizes['creators']} creators. {UNITS} Hypervolume: "
+        "the part of the cube from (0, 0, 0) to (1, 1, 1) that the points dominate (the ceiling is counted in cubes of "
+        "1/48). IGD+: to the solver's points. Room: how much more all three could have at once, by the certificates, "
+        "at most; mean over the points. Spread: the largest distance between two points. Failures: not solved or not "
+        "finite, over all seeds. Seconds for all points, without compiling but for NSGA-II."
+        + (
+            ""
+            if f"{market}_logged_bts_hypervolume" not in summary
+            else " Logged policies showed the same to all users; their exposure is the mean of logged propensities."
+        ),
+    )
+
+
+def _fair(record: Record, market: str, title: str, over: str) -> Table:
+    rows: list[tuple[str, ...]] = []
+    for way, label in WAYS.items():
+        knobs = record.config["floors" if way == "floors" else "weights"]
+        for knob, found in zip(knobs, record.values[market]["fairness"][way], strict=True):
+            if "worst" not in found:
+                rows.append((label, f"{knob:g}", *["-"] * 6, str(found["failed"])))
+                continue
+            rows.append(
+                (
+                    label,
+                    f"{knob:g}",
+                    with_interval(found["least"]),
+                    f"{found['worst']:.3f}",
+                    with_interval(found["gini"]),
+                    f"{100 * found['forgotten']['mean']:.0f} %",
+                    with_interval(found["users"]),
+                    with_interval(found["platform"]),
+                    str(found["failed"]),
+                )
+            )
+    return Table(
+        f"{title}: what makes exposure fair",
+        (
+            "by",
+            "how much",
+            "least exposure",
+            "in the worst seed",
+            "Gini",
+            "forgotten",
+            "users",
+            "platform",
+            "failures",
+        ),
+        rows,
+        f"{over}{UNITS} Users and platform share the rest of the weight to equal parts. Gini: of exposure over fair "
+        "shares. Forgotten: creators with less than 1 % of a fair share. The document's answer (Metaverse §9, Q4) is "
+        "to set weights in training.",
+    )
 
 
 def figures(record: Record) -> list[Figure]:
-    """The points of all optimisers, seen from two sides."""
-    return [
-        Figure(
-            "What three parties can get together",
-            "Every point is an allocation. Grey: the exact front. First seed.",
-            lambda: _points(record.values["points"]),
-        )
-    ]
+    """The points of all optimisers, and least exposure against the weight or floor that was set."""
+    drawn = []
+    for market, title in MARKETS.items():
+        drawn += [
+            Figure(
+                f"{title}: what three parties can get together",
+                "Every point is an allocation. Left: creators against users. Right: platform against users. Grey: the "
+                "solver's points. First seed.",
+                functools.partial(_points, record.values[market]["points"], record.config["aggregators"]),
+            ),
+            Figure(
+                f"{title}: what is asked for and what creators get",
+                "Least exposure (parts of a fair share) against the weight or the floor that was set. Bars: 95 % "
+                "intervals over seeds.",
+                functools.partial(_asked, record, market),
+            ),
+        ]
+    return drawn
 
 
-def _points(points: dict[str, Any]) -> Any:
-    from matplotlib.figure import Figure as Canvas
-
-    canvas = Canvas(figsize=(9.0, 4.0), layout="constrained")
-    axes = canvas.subplots(1, 2)
-    for side, (x, y) in zip(axes, ((0, 1), (0, 2)), strict=True):
-        for name, found in points.items():
-            rows = np.asarray(found)
-            grey = {"color": "#999999", "marker": "s", "s": 40} if name == "exact" else {"s": 14}
-            side.scatter(rows[:, x], rows[:, y], label=NAMES.get(name, name), **grey)
+def _points(points: dict[str, Any], aggregators: list[str]) -> Any:
+    figure, axes = canvas(9.0, 4.2)
+    axes.remove()
+    together = [np.asarray(points[name]).reshape(-1, 3) for name in aggregators]
+    groups = {
+        "solver, by weights": (points["weights"], {"color": "#999999", "marker": "s", "s": 40}),
+        "solver, by floors": (points["floors"], {"color": "#cccccc", "marker": "D", "s": 24}),
+        "linear programs": (points["linear_programs"], {"color": PALETTE[6], "marker": "+", "s": 30}),
+        "network told the weights": (points["network"], {"color": PALETTE[0], "s": 14}),
+        "aggregators": (np.concatenate(together), {"color": PALETTE[2], "marker": "^", "s": 12}),
+        "NSGA-II": (points["nsga2"], {"color": PALETTE[1], "marker": "v", "s": 12}),
+    }
+    logged = [points[name] for name in points if name.startswith("logged_")]
+    if logged:
+        groups["logged policies"] = (np.concatenate(logged), {"color": PALETTE[3], "marker": "*", "s": 90})
+    for side, other, label in zip(figure.subplots(1, 2), (1, 2), ("least exposure", "platform"), strict=True):
+        for name, (found, look) in groups.items():
+            rows = np.asarray(found).reshape(-1, 3)
+            side.scatter(rows[:, 0], rows[:, other], label=name, **look)
         side.spines[["top", "right"]].set_visible(False)
-        side.set_xlabel(PARTIES[x])
-        side.set_ylabel(PARTIES[y])
-    axes[1].legend(frameon=False, fontsize=7)
-    return canvas
+        side.set_xlabel("users")
+        side.set_ylabel(label)
+    figure.legend(*side.get_legend_handles_labels(), frameon=False, fontsize=8, loc="outside lower center", ncols=4)
+    return figure
+
+
+def _asked(record: Record, market: str) -> Any:
+    figure, axes = canvas()
+    for colour, (way, label) in zip(PALETTE, WAYS.items(), strict=False):
+        knobs = record.config["floors" if way == "floors" else "weights"]
+        pairs = zip(knobs, record.values[market]["fairness"][way], strict=True)
+        found = [(knob, row["least"]) for knob, row in pairs if "worst" in row]
+        axes.errorbar(
+            [knob for knob, _ in found],
+            [one["mean"] for _, one in found],
+            yerr=[[one["mean"] - one["low"] for _, one in found], [one["high"] - one["mean"] for _, one in found]],
+            marker="o",
+            color=colour,
+            label=label,
+        )
+    axes.set_xlabel("weight, or floor")
+    axes.set_ylabel("least exposure (parts of a fair share)")
+    axes.legend(frameon=False, fontsize=7)
+    return figure
