@@ -23,7 +23,8 @@ class Config:
         seed: the first seed; each further one draws users or rounds, splits, fits and optimises anew.
         seeds: how many.
         users: how many of MovieLens' users a seed draws.
-        films: so many of the most watched films whose director is known.
+        directors: so many, those with most films of their own; 21 are as many as Open Bandit has item groups.
+        films: so many of theirs; 80 are as many as Open Bandit has items.
         segments: so many of Open Bandit's largest segments of users.
         divisions: of the lattice of weightings; 6 gives 28.
         few: divisions of the lattice by which aggregators' losses are weighted; 2 gives 6.
@@ -42,8 +43,9 @@ class Config:
 
     seed: int = 0
     seeds: int = 10
-    users: int = 100
-    films: int = 60
+    users: int = 60
+    directors: int = 21
+    films: int = 80
     segments: int = 60
     divisions: int = 6
     few: int = 2
@@ -74,7 +76,7 @@ class Config:
     tol: float = 1e-3
 
     def __post_init__(self) -> None:
-        counts = (self.seeds, self.users, self.films, self.segments, self.divisions, self.few, self.steps)
+        counts = (self.seeds, self.users, self.directors, self.segments, self.divisions, self.few, self.steps)
         if min(*counts, self.factors, self.generations) < 1 or self.population < 4:
             fail(
                 "pareto_fronts",
@@ -114,8 +116,7 @@ EXPERIMENT = Experiment(
     presets={
         "smoke": Config(
             seeds=1,
-            users=30,
-            films=25,
+            users=25,
             segments=25,
             divisions=3,
             weights=(0.2, 0.6),

@@ -69,11 +69,12 @@ MARKETS: dict[str, tuple[Callable, Callable]] = {
 
 def run(config: Any, key: Any, context: Context) -> Outcome:
     """All optimisers on all seeds' problems, one market after the other."""
+    watch = Stopwatch()
     values: dict[str, Any] = {}
     per_seed: dict[str, list[float]] = {}
     certificates: dict[str, Any] = {}
     for market, (load, sides) in MARKETS.items():
-        data, watch = load(), Stopwatch()
+        data = load()
         results = [
             context.stage(f"{market}_{seed}", functools.partial(_one_seed, config, seed, key, sides, data, watch))
             for seed in context.progress(range(config.seed, config.seed + config.seeds), market)

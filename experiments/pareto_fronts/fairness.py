@@ -9,7 +9,6 @@
 Users and platform share the rest of the weight to equal parts.
 """
 
-import dataclasses
 from typing import Any
 
 import jax
@@ -18,10 +17,9 @@ import numpy as np
 from jaxtyping import Array, Float
 from numpy.typing import NDArray
 
-from attnjax.allocation import Nash, exposure_of
+from attnjax.allocation import exposure_of
 from attnjax.objectives import gini
-from attnjax.pareto import market_front
-from experiments.pareto_fronts.optimisers import Solved, by_creators, gains_each, solved
+from experiments.pareto_fronts.optimisers import Solved, by_creators, by_nash, gains_each
 from experiments.pareto_fronts.problem import Problem
 
 MEASURES = ("users", "least", "platform", "gini", "forgotten")
@@ -47,8 +45,7 @@ def fairness(
     count = len(config.weights)
     middle = [i for i, users in enumerate(config.mixtures) if users == 0.5]
     floors = np.arange(len(config.floors)) * len(config.mixtures) + middle[0]
-    nash = dataclasses.replace(problem.market, creator_value=Nash(problem.claims))
-    fair = solved(nash, problem.claims, market_front(nash, by_creators(config), config.tol))
+    fair = by_nash(config, problem)
     ways = {
         "revenue": _by_revenue(config, problem),
         "trained": _of_shares(problem, trained[-count:]),

@@ -5,6 +5,7 @@ A point that is not found (a market or a program that is not solved, parameters 
 
 import dataclasses
 import functools
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import jax
@@ -14,18 +15,18 @@ import optax
 from jaxtyping import Array, Bool, Float
 from numpy.typing import NDArray
 
-from attnjax.allocation import Floors, Market
+from attnjax.allocation import CreatorValue, Floors, Market, Nash, solve
 from attnjax.extras import need
 from attnjax.models import PreferenceScores
 from attnjax.pareto import (
     AGGREGATORS,
     DRAWING,
-    Front,
     draw_weightings,
     market_front,
     preference_loss,
     simplex_lattice,
     stacked_gradients,
+    weighted_market,
 )
 from experiments.pareto_fronts.problem import Problem, gains_of
 
@@ -76,37 +77,55 @@ def few_weightings(config: Any) -> Float[Array, "k 3"]:
     return jnp.concatenate([simplex_lattice(3, config.few, least=config.least), by_creators(config)])
 
 
-def solved(market: Market, claims: Array, front: Front, floor: Any = 0.0) -> Solved:
-    """A front in the units of the problem; what creators get is the least exposure, whatever the market values."""
-    total = jnp.sum(market.budgets)
-    least = jnp.min(front.exposure / claims[None], axis=1)
-    points = jnp.stack([front.gains[:, 0] / total, least, front.gains[:, 2] / total], axis=1)
+def by_weights(config: Any, problem: Problem) -> Solved:
+    """The best for each weighting, in one compiled call."""
+    front = market_front(problem.market, weightings(config), config.tol)
+    total = jnp.sum(problem.market.budgets)
     return Solved(
-        jnp.where(front.converged[:, None], points, jnp.nan),
+        jnp.where(front.converged[:, None], front.gains / total, jnp.nan),
         front.exposure,
         front.weights,
-        jnp.full(least.size, floor),
+        jnp.zeros_like(front.upper),
         front.upper / total,
         front.gap / jnp.abs(front.upper),
         front.converged,
     )
 
 
-def by_weights(config: Any, problem: Problem) -> Solved:
-    """The best for each weighting, in one compiled call."""
-    front = market_front(problem.market, weightings(config), config.tol)
-    return solved(problem.market, problem.claims, front)
-
-
 def by_floors(config: Any, problem: Problem) -> Solved:
     """The best for users and platform, at some weightings of these two, where every creator has a floor."""
-    users = jnp.asarray(config.mixtures)
-    weights = jnp.stack([users, jnp.zeros_like(users), 1 - users], axis=1)
-    parts = []
-    for floor in config.floors:
-        market = dataclasses.replace(problem.market, creator_value=Floors(floor * problem.claims))
-        parts.append(solved(market, problem.claims, market_front(market, weights, config.tol), floor))
-    return jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *parts)
+    return _stacked(
+        by_value(config, problem, Floors(floor * problem.claims), jnp.array([users, 0.0, 1 - users]), floor)
+        for floor in config.floors
+        for users in config.mixtures
+    )
+
+
+def by_nash(config: Any, problem: Problem) -> Solved:
+    """The best for the fairness table's weightings where Nash welfare counts, sum_j claim_j log e_j."""
+    return _stacked(by_value(config, problem, Nash(problem.claims), weight) for weight in by_creators(config))
+
+
+def by_value(config: Any, problem: Problem, value: CreatorValue, weight: Array, floor: float = 0.0) -> Solved:
+    """The best where exposure is worth something else to creators; what they get is the least exposure all the same."""
+    market = weighted_market(dataclasses.replace(problem.market, creator_value=value), weight)
+    found = solve(market, config.tol, method="newton")
+    total = jnp.sum(market.budgets)
+    assert found.attention is not None
+    gains = gains_each(problem.market, (found.attention / market.budgets[:, None])[None])[0]
+    return Solved(
+        jnp.where(found.converged, gains, jnp.nan),
+        found.exposure,
+        weight,
+        jnp.asarray(floor),
+        found.upper / total,
+        found.gap / jnp.abs(found.upper),
+        found.converged,
+    )
+
+
+def _stacked(parts: Iterable[Solved]) -> Solved:
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *parts)
 
 
 def by_linear_programs(config: Any, problem: Problem) -> Float[Array, "k 3"]:

@@ -1,5 +1,7 @@
 """The two markets: MovieLens-100k's users, films and directors, and Open Bandit's user segments and items.
 
+Both have the same shapes where the settings say so, and then share what is compiled.
+
 MovieLens holds no money: the platform's rate from a director is the logarithm of one plus the training ratings of the
 director's films (an assumption). Open Bandit has neither names nor money. Its users are segments of like hashed
 features, its creators item groups; relevance is the share of a segment who clicked an item before, income is clicks.
@@ -16,7 +18,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from attnjax.allocation import Creators
-from attnjax.data import MovieLens, OpenBandit, creators, holdout_split
+from attnjax.data import Incidence, MovieLens, OpenBandit, creators, holdout_split
 from attnjax.errors import fail
 from attnjax.models import BiasedFactors, rating_error, rating_loss, relevance
 from attnjax.training import fit
@@ -38,13 +40,9 @@ HASHES = [f"user_feature_{index}" for index in range(4)]
 
 
 def movielens_sides(config: Any, seed: int, key: Any, data: MovieLens) -> Sides:
-    """Draws users, fits relevance to 80 % of all ratings, and takes the most watched films with a known director."""
-    directed = creators(data, "directed_by")
-    known = np.flatnonzero(directed.covered())
-    watched = np.bincount(data.item, minlength=data.num_items)
-    films = np.sort(known[np.argsort(-watched[known], kind="stable")[: config.films]])
+    """Draws users, fits relevance to 80 % of all ratings, and takes the films of those who directed most."""
+    incidence, films = films_of(creators(data, "directed_by"), np.bincount(data.item), config.directors, config.films)
     users = np.sort(np.random.default_rng(seed).choice(data.num_users, config.users, replace=False))
-    incidence = directed.select(films)
     made = Creators.of(
         incidence.item,
         incidence.creator,
@@ -81,7 +79,7 @@ def open_bandit_sides(config: Any, seed: int, key: Any, logs: dict[str, OpenBand
     rounds = np.bincount(at, minlength=config.segments)
     clicked = np.stack([np.bincount(at, past[:, i] > 0, minlength=config.segments) for i in range(count)], axis=1)
     scores = (clicked + ALIKE * clicked.sum(axis=0) / rounds.sum()) / (rounds + ALIKE)[:, None]
-    group = logs["random"].item_features[:, 0]
+    group = logs["random"].item_features[:, 1]
     made = Creators.of(np.arange(count), group, num_items=count, num_creators=int(group.max()) + 1)
     income = jnp.asarray(click_rates(group[item], click, propensity, count), jnp.float32)
     left, _, right = np.linalg.svd(scores - scores.mean(axis=0), full_matrices=False)
@@ -90,13 +88,47 @@ def open_bandit_sides(config: Any, seed: int, key: Any, logs: dict[str, OpenBand
         jnp.asarray(rounds, jnp.float32),
         made,
         income,
-        jnp.asarray(left[:, : config.factors], jnp.float32),
-        jnp.concatenate([jnp.asarray(right[: config.factors].T, jnp.float32), *_about_creators(made, income)], 1),
+        jnp.asarray(left[:, : config.factors + 1], jnp.float32),
+        jnp.concatenate([jnp.asarray(right[: config.factors + 1].T, jnp.float32), *_about_creators(made, income)], 1),
         {
             policy: jnp.asarray(mean_propensity(log.item[kept], log.position[kept], log.propensity[kept], count))
             for (policy, log), kept in zip(logs.items(), rows, strict=True)
         },
     )
+
+
+def films_of(incidence: Incidence, watched: NDArray, directors: int, films: int) -> tuple[Incidence, NDArray[np.int64]]:
+    """The films with one known director, by those who have most of them: one of each, then the most watched.
+
+    Args:
+        incidence: who made what.
+        watched: (items,), how often.
+        directors: how many creators.
+        films: how many items.
+
+    Returns:
+        Who made these, and their numbers.
+
+    Raises:
+        UserError: if these directors have fewer films, or one is to go without.
+    """
+    alone = incidence.item[incidence.weight == 1]
+    maker = incidence.creator[incidence.weight == 1]
+    most = np.argsort(-np.bincount(maker), kind="stable")[:directors]
+    own = np.isin(maker, most)
+    order = np.argsort(-watched[alone[own]], kind="stable")
+    alone, maker = alone[own][order], maker[own][order]
+    first = np.zeros(alone.size, bool)
+    first[np.unique(maker, return_index=True)[1]] = True
+    if not directors <= films <= alone.size:
+        fail(
+            "pareto_fronts",
+            expected=f"{directors} to {alone.size} films: {directors} directors have no more",
+            got=str(films),
+            advice="Change the number of films or of directors.",
+        )
+    chosen = np.sort(np.concatenate([alone[first], alone[~first][: films - first.sum()]]))
+    return incidence.select(chosen), chosen
 
 
 def segments_of(logs: list[OpenBandit], count: int) -> NDArray[np.int64]:
