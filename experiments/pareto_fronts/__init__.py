@@ -38,7 +38,7 @@ class Config:
             what `mean` is on weighted losses.
         population: of NSGA-II.
         generations: of NSGA-II.
-        tol: the relative gap of exact points.
+        tol: the gap of exact points, in units of the weighted gains.
     """
 
     seed: int = 0
@@ -50,7 +50,7 @@ class Config:
     divisions: int = 6
     few: int = 2
     least: float = 0.02
-    weights: tuple[float, ...] = (0.05, 0.2, 0.35, 0.5, 0.7, 0.9)
+    weights: tuple[float, ...] = (0.1, 0.25, 0.4, 0.55, 0.7)
     floors: tuple[float, ...] = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9)
     mixtures: tuple[float, ...] = (0.02, 0.25, 0.5, 0.75, 0.98)
     factors: int = 8
@@ -72,7 +72,7 @@ class Config:
         "random_weights",
     )
     population: int = 100
-    generations: int = 200
+    generations: int = 100
     tol: float = 1e-3
 
     def __post_init__(self) -> None:

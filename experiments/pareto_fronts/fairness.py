@@ -1,8 +1,8 @@
 """What makes exposure fair: weights of the parties (*Metaverse* §9, Q4), floors as constraints, or Nash welfare.
 
     revenue     the weight of creators' revenue sum_j b_j e_j, the document's own sum (*Metaverse* §4.2, §4.3)
-    trained     the weight of the least exposure, as a loss of the attention model
-    least       the weight of the least exposure, exactly solved
+    trained     the weight of what is granted of fair shares, as a loss of the attention model
+    granted     the same weight, exactly solved
     nash        the weight of Nash welfare, sum_j claim_j log e_j, exactly solved
     floors      a floor for each creator, as a part of its fair share, exactly solved
 
@@ -22,7 +22,7 @@ from attnjax.objectives import gini
 from experiments.pareto_fronts.optimisers import Solved, by_creators, by_nash, gains_each
 from experiments.pareto_fronts.problem import Problem
 
-MEASURES = ("users", "least", "platform", "gini", "forgotten")
+MEASURES = ("users", "granted", "platform", "least", "gini", "forgotten")
 FORGOTTEN = 0.01
 """Who gets less than this part of a fair share is forgotten."""
 
@@ -49,7 +49,7 @@ def fairness(
     ways = {
         "revenue": _by_revenue(config, problem),
         "trained": _of_shares(problem, trained[-count:]),
-        "least": (weighed.points[-count:], weighed.exposure[-count:]),
+        "granted": (weighed.points[-count:], weighed.exposure[-count:]),
         "nash": (fair.points, fair.exposure),
         "floors": (floored.points[floors], floored.exposure[floors]),
     }
@@ -74,6 +74,12 @@ def _of_shares(problem: Problem, shares: Float[Array, "k u n"]) -> tuple[Array, 
 def _measure(problem: Problem, points: Array, exposure: Array) -> NDArray:
     relative = exposure / problem.claims[None]
     measures = jnp.stack(
-        [*points.T, jax.vmap(gini)(relative), jnp.mean((relative < FORGOTTEN).astype(points.dtype), axis=1)], axis=1
+        [
+            *points.T,
+            jnp.min(relative, axis=1),
+            jax.vmap(gini)(relative),
+            jnp.mean((relative < FORGOTTEN).astype(points.dtype), axis=1),
+        ],
+        axis=1,
     )
     return np.where(np.isfinite(np.asarray(points)).all(axis=1, keepdims=True), measures, np.nan)

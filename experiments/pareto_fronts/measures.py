@@ -27,29 +27,25 @@ CELLS = 48
 
 
 class Planes(NamedTuple):
-    """What certificates exclude: <weights, gains> above upper, where the least exposure is at least the floor.
+    """What certificates exclude: <weights, gains> above upper.
 
     Attributes:
         weights: (k, 3), on the simplex.
         upper: (k,).
-        floor: (k,).
     """
 
     weights: NDArray
     upper: NDArray
-    floor: NDArray
 
 
-def planes_of(*parts: Solved) -> Planes:
-    """The certificates of solved markets; those that are not solved have one, too."""
-    columns = ([np.asarray(getattr(part, name), float) for part in parts] for name in Planes._fields)
-    return Planes(*map(np.concatenate, columns))
+def planes_of(part: Solved) -> Planes:
+    """The certificates of `by_weights`; markets that are not solved have one, too."""
+    return Planes(np.asarray(part.weights, float), np.asarray(part.upper, float))
 
 
 def slack(points: NDArray, planes: Planes) -> NDArray:
     """How far each point (k, 3) is below the nearest plane, counted along (1, 1, 1): (k,)."""
-    below = planes.upper[None] - points @ planes.weights.T
-    return np.where(points[:, 1:2] >= planes.floor[None], below, np.inf).min(axis=1)
+    return (planes.upper[None] - points @ planes.weights.T).min(axis=1)
 
 
 def ceiling(planes: Planes) -> float:
@@ -74,16 +70,18 @@ def measure(points: NDArray, exact: NDArray, planes: Planes) -> dict[str, float]
     }
 
 
-def certified(solved: Solved, others: Iterable[NDArray]) -> dict[str, float]:
-    """How well markets are solved, and by how much any point is above their planes: 0 unless a plane is wrong."""
-    planes = planes_of(solved)
-    above = [float(-slack(points, planes).min()) for points in map(finite, others) if len(points)]
+def certified(part: Solved) -> dict[str, float]:
+    """How well markets are solved."""
     return {
-        "markets": float(solved.converged.size),
-        "unsolved": float((~np.asarray(solved.converged)).sum()),
-        "largest_relative_gap": float(np.max(solved.gap)),
-        "most_above": max(0.0, *above),
+        "markets": float(part.solved.size),
+        "unsolved": float((~np.asarray(part.solved)).sum()),
+        "largest_gap": float(np.max(part.gap)),
     }
+
+
+def most_above(planes: Planes, sets: Iterable[NDArray]) -> float:
+    """By how much a point of any set is above a plane, at most: 0 unless a plane is wrong, but for rounding."""
+    return max([0.0, *(float(-slack(points, planes).min()) for points in map(finite, sets) if len(points))])
 
 
 def finite(points: NDArray) -> NDArray:

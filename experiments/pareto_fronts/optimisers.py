@@ -46,19 +46,17 @@ class Solved(NamedTuple):
         points: (k, 3).
         exposure: (k, c).
         weights: (k, 3).
-        floor: (k,), the least exposure that was asked for, as a part of the fair share.
-        upper: (k,): no allocation that grants the floor has <weights, gains> above it.
-        gap: (k,), relative.
-        converged: (k,).
+        upper: (k,): no allocation that the market admits has <weights, gains> above it.
+        gap: (k,), of <weights, gains>.
+        solved: (k,), whether the gap is within the tolerance.
     """
 
     points: Float[Array, "k 3"]
     exposure: Float[Array, "k c"]
     weights: Float[Array, "k 3"]
-    floor: Float[Array, " k"]
     upper: Float[Array, " k"]
     gap: Float[Array, " k"]
-    converged: Bool[Array, " k"]
+    solved: Bool[Array, " k"]
 
 
 def by_creators(config: Any) -> Float[Array, "k 3"]:
@@ -81,21 +79,21 @@ def by_weights(config: Any, problem: Problem) -> Solved:
     """The best for each weighting, in one compiled call."""
     front = market_front(problem.market, weightings(config), config.tol)
     total = jnp.sum(problem.market.budgets)
+    solved = front.gap <= config.tol * total
     return Solved(
-        jnp.where(front.converged[:, None], front.gains / total, jnp.nan),
+        jnp.where(solved[:, None], front.gains / total + jnp.array([[0.0, 1.0, 0.0]]), jnp.nan),
         front.exposure,
         front.weights,
-        jnp.zeros_like(front.upper),
-        front.upper / total,
-        front.gap / jnp.abs(front.upper),
-        front.converged,
+        front.upper / total + front.weights[:, 1],
+        front.gap / total,
+        solved,
     )
 
 
 def by_floors(config: Any, problem: Problem) -> Solved:
     """The best for users and platform, at some weightings of these two, where every creator has a floor."""
     return _stacked(
-        by_value(config, problem, Floors(floor * problem.claims), jnp.array([users, 0.0, 1 - users]), floor)
+        by_value(config, problem, Floors(floor * problem.claims), jnp.array([users, 0.0, 1 - users]))
         for floor in config.floors
         for users in config.mixtures
     )
@@ -106,21 +104,21 @@ def by_nash(config: Any, problem: Problem) -> Solved:
     return _stacked(by_value(config, problem, Nash(problem.claims), weight) for weight in by_creators(config))
 
 
-def by_value(config: Any, problem: Problem, value: CreatorValue, weight: Array, floor: float = 0.0) -> Solved:
-    """The best where exposure is worth something else to creators; what they get is the least exposure all the same."""
+def by_value(config: Any, problem: Problem, value: CreatorValue, weight: Array) -> Solved:
+    """The best where exposure is worth something else to creators; what they get is what is granted all the same."""
     market = weighted_market(dataclasses.replace(problem.market, creator_value=value), weight)
     found = solve(market, config.tol, method="newton")
     total = jnp.sum(market.budgets)
+    solved = found.gap <= config.tol * total
     assert found.attention is not None
     gains = gains_each(problem.market, (found.attention / market.budgets[:, None])[None])[0]
     return Solved(
-        jnp.where(found.converged, gains, jnp.nan),
+        jnp.where(solved, gains, jnp.nan),
         found.exposure,
         weight,
-        jnp.asarray(floor),
         found.upper / total,
-        found.gap / jnp.abs(found.upper),
-        found.converged,
+        found.gap / total,
+        solved,
     )
 
 
@@ -129,7 +127,7 @@ def _stacked(parts: Iterable[Solved]) -> Solved:
 
 
 def by_linear_programs(config: Any, problem: Problem) -> Float[Array, "k 3"]:
-    """One linear program per weighting, solved by HiGHS: attention, and the least exposure as one variable more."""
+    """One linear program per weighting, solved by HiGHS: attention, and what each creator misses of its share."""
     purpose = "the linear programs of pareto_fronts"
     sparse, optimize = need("scipy.sparse", purpose), need("scipy.optimize", purpose)
     market = problem.market
@@ -137,22 +135,23 @@ def by_linear_programs(config: Any, problem: Problem) -> Float[Array, "k 3"]:
     users, items = scores.shape
     share = np.asarray(jax.vmap(market.creators.exposure)(jnp.eye(items)), float)  # (n, c)
     income = share @ np.asarray(market.platform_rates, float)
-    spent = sparse.hstack([sparse.kron(sparse.eye(users), np.ones((1, items))), sparse.csr_matrix((users, 1))])
-    exposure = sparse.kron(np.ones((1, users)), share.T)
     claims = np.asarray(problem.claims, float)
-    least = sparse.hstack([-exposure, claims[:, None]]).tocsr()  # t claim_j - e_j <= 0
+    each_user = sparse.kron(sparse.eye(users), np.ones((1, items)))
+    spent = sparse.hstack([each_user, sparse.csr_matrix((users, claims.size))]).tocsr()
+    exposure = sparse.kron(np.ones((1, users)), share.T)
+    granted = -sparse.hstack([exposure, sparse.eye(claims.size)]).tocsr()  # e_j + missing_j >= claim_j
     found = []
     for weight in np.asarray(weightings(config), float):
         gain = weight[0] * scores + (weight[2] * income)[None]
         program = optimize.linprog(
-            -np.append(gain.ravel(), weight[1] * budgets.sum()),
-            A_ub=least,
-            b_ub=np.zeros(claims.size),
-            A_eq=spent.tocsr(),
+            np.append(-gain.ravel(), np.full(claims.size, weight[1])),
+            A_ub=granted,
+            b_ub=-claims,
+            A_eq=spent,
             b_eq=budgets,
             method="highs",
         )
-        attention = program.x[:-1] if program.status == 0 else np.full(users * items, np.nan)
+        attention = program.x[: users * items] if program.status == 0 else np.full(users * items, np.nan)
         found.append(attention.reshape(users, items) / budgets[:, None])
     return gains_each(market, jnp.asarray(np.stack(found), market.scores.dtype))
 

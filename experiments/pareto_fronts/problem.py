@@ -1,13 +1,14 @@
 """Three parties in one market, in units of what is possible: the same problem for every optimiser.
 
     users       mean relevance of what they look at       0 as under uniform attention, 1 what is best for each user
-    creators    exposure of who has least of a fair share  0 nothing, 1 everyone has a fair share
+    creators    granted: the part of fair shares they get  0 nothing, 1 everyone has a fair share
     platform    income per unit of attention               0 as under uniform attention, 1 all where it earns most
 
 All three are to be maximised. A creator's fair share is its part of the catalogue, which is what uniform attention
-gives it: uniform attention is the point (0, 1, 0), and no allocation gets beyond 1 in anything. Users have no
-preference for variety, so the best for a weighting of the parties is a linear program with one variable more than
-there are pairs of user and item: the least exposure.
+gives it: uniform attention is the point (0, 1, 0), and no allocation gets beyond 1 in anything. What is granted,
+sum_j min(e_j, share_j) / sum_j share_j, is 1 less the Hoover index: the part of exposure that would have to move for
+all to have their share. Users have no preference for variety, so the best for a weighting of the parties is a linear
+program, with one variable for each creator beside those of attention: what it misses.
 """
 
 from typing import NamedTuple
@@ -15,7 +16,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from attnjax.allocation import Creators, Market, MaxMin, welfare_of
+from attnjax.allocation import Creators, Market, SoftBox, welfare_of
 from attnjax.objectives import revenue_rate
 
 
@@ -45,7 +46,7 @@ class Problem(NamedTuple):
     """The market of three parties, in the units above times all attention.
 
     Attributes:
-        market: at temperature 0, creators valued by `MaxMin`.
+        market: at temperature 0; creators lose what they miss of their fair shares: 0 when all is granted.
         claims: (c,), each creator's fair share of exposure.
         revenue: (c,), the document's revenue b = p / (1 + b) of a unit of exposure (*Metaverse* §4.3), as income is
             scaled.
@@ -71,7 +72,7 @@ def make_problem(sides: Sides) -> Problem:
     market = Market.of(
         (sides.scores - even[:, None]) / most,
         sides.creators,
-        MaxMin(total / claims),
+        SoftBox(claims, jnp.full_like(claims, jnp.inf), jnp.ones_like(claims)),
         budgets=budgets,
         platform_rates=_above_uniform(sides.creators, income),
         temperature=0.0,
@@ -94,4 +95,5 @@ def _standard(columns: Float[Array, "k f"]) -> Float[Array, "k f"]:
 def gains_of(market: Market, shares: Float[Array, "u n"]) -> Float[Array, " 3"]:
     """What users, creators and the platform get where each user spends these shares of their attention."""
     parts = welfare_of(market, market.budgets[:, None] * shares)
-    return jnp.stack([parts.satisfaction, parts.creators, parts.platform]) / jnp.sum(market.budgets)
+    total = jnp.sum(market.budgets)
+    return jnp.stack([parts.satisfaction, total + parts.creators, parts.platform]) / total

@@ -20,14 +20,14 @@ NAMES = {
 }
 WAYS = {
     "revenue": "weight of their revenue (the document's sum)",
-    "trained": "weight of the least exposure, in training",
-    "least": "weight of the least exposure, solved",
+    "trained": "weight of what is granted, in training",
+    "granted": "weight of what is granted, solved",
     "nash": "weight of Nash welfare, solved",
     "floors": "floor (parts of a fair share), solved",
 }
 UNITS = (
-    "Users and platform: 0 as under uniform attention, 1 the best for that party alone. Least exposure: of the creator "
-    "who has least of a fair share, 1 all of it."
+    "Users and platform: 0 as under uniform attention, 1 the best for that party alone. Creators: the part of their "
+    "fair shares (of the catalogue) that is granted."
 )
 
 
@@ -46,20 +46,21 @@ def tables(record: Record) -> list[Table]:
         *shown,
         Table(
             "Certificates: the worst over all seeds",
-            ("market", "points", "markets", "not solved", "relative gap", "most a point is above a bound"),
+            ("market", "points", "markets", "not solved", "gap", "most any point is above a bound"),
             [
                 (
                     title,
                     NAMES[way],
                     *(f"{found[count]:.0f}" for count in ("markets", "unsolved")),
-                    *(f"{found[most]:.1e}" for most in ("largest_relative_gap", "most_above")),
+                    f"{found['largest_gap']:.1e}",
+                    f"{max(record.per_seed[f'{market}_most_above']):.1e}" if way == "weights" else "-",
                 )
                 for market, title in MARKETS.items()
                 for way in ("weights", "floors")
                 for found in [record.certificates[f"{market}_{way}"]]
             ],
-            f"Gap asked for: {record.config['tol']:g}. Each certificate is a plane above all that can be reached: a "
-            "point of any optimiser above one would mean that it is wrong.",
+            f"Gap asked for: {record.config['tol']:g} of the weighted gains. Each weighting's certificate is a plane "
+            "above all that can be reached: a point of any optimiser above one would mean that it is wrong.",
         ),
     ]
 
@@ -106,12 +107,13 @@ def _fair(record: Record, market: str, title: str, over: str) -> Table:
         knobs = record.config["floors" if way == "floors" else "weights"]
         for knob, found in zip(knobs, record.values[market]["fairness"][way], strict=True):
             if "worst" not in found:
-                rows.append((label, f"{knob:g}", *["-"] * 6, str(found["failed"])))
+                rows.append((label, f"{knob:g}", *["-"] * 7, str(found["failed"])))
                 continue
             rows.append(
                 (
                     label,
                     f"{knob:g}",
+                    with_interval(found["granted"]),
                     with_interval(found["least"]),
                     f"{found['worst']:.3f}",
                     with_interval(found["gini"]),
@@ -126,6 +128,7 @@ def _fair(record: Record, market: str, title: str, over: str) -> Table:
         (
             "by",
             "how much",
+            "granted",
             "least exposure",
             "in the worst seed",
             "Gini",
@@ -136,8 +139,8 @@ def _fair(record: Record, market: str, title: str, over: str) -> Table:
         ),
         rows,
         f"{over}{UNITS} Users and platform share the rest of the weight to equal parts. Gini: of exposure over fair "
-        "shares. Forgotten: creators with less than 1 % of a fair share. The document's answer (Metaverse §9, Q4) is "
-        "to set weights in training.",
+        "shares. Least exposure: of who has least of a fair share. Forgotten: creators with less than 1 % of one. The "
+        "document's answer (Metaverse §9, Q4) is to set weights in training.",
     )
 
 
@@ -177,7 +180,7 @@ def _points(points: dict[str, Any], aggregators: list[str]) -> Any:
     logged = [points[name] for name in points if name.startswith("logged_")]
     if logged:
         groups["logged policies"] = (np.concatenate(logged), {"color": PALETTE[3], "marker": "*", "s": 90})
-    for side, other, label in zip(figure.subplots(1, 2), (1, 2), ("least exposure", "platform"), strict=True):
+    for side, other, label in zip(figure.subplots(1, 2), (1, 2), ("creators", "platform"), strict=True):
         for name, (found, look) in groups.items():
             rows = np.asarray(found).reshape(-1, 3)
             side.scatter(rows[:, 0], rows[:, other], label=name, **look)

@@ -10,7 +10,9 @@ import pytest
 from attnjax.allocation import Creators
 from attnjax.errors import UserError
 from attnjax.reproduction import find_project, read_record
-from experiments.pareto_fronts.measures import Planes, ceiling, measure, slack
+from experiments.pareto_fronts import EXPERIMENT
+from experiments.pareto_fronts.measures import Planes, ceiling, measure, most_above, slack
+from experiments.pareto_fronts.optimisers import gains_each, weightings
 from experiments.pareto_fronts.problem import Sides, gains_of, make_problem
 from experiments.pareto_fronts.show import MARKETS, WAYS, figures, tables
 from experiments.pareto_fronts.sides import CLICKLESS, HASHES, click_rates, mean_propensity, segments_of
@@ -49,8 +51,12 @@ def test_one_is_the_most_a_party_can_get(problem):
     assert float(gains_of(made.market, jnp.asarray(own))[0]) == pytest.approx(1, abs=1e-6)
     earns = np.tile(np.eye(4, dtype=np.float32)[1], (5, 1))  # items 1 and 2 are all of creator 1, who pays 4
     assert float(gains_of(made.market, jnp.asarray(earns))[2]) == pytest.approx(1, abs=1e-6)
-    for shares in np.random.default_rng(1).dirichlet(np.full(4, 0.3), (200, 5)).astype(np.float32):
-        assert float(gains_of(made.market, jnp.asarray(shares)).max()) <= 1 + 1e-5
+    draws = np.random.default_rng(1).dirichlet(np.full(4, 0.3), (50, 5)).astype(np.float32)
+    gains = np.asarray(gains_each(made.market, jnp.asarray(draws)))
+    assert gains.max() <= 1 + 1e-5
+    share = np.array([[0.5, 0.5, 0], [0, 1, 0], [0, 1, 0], [0, 0, 1]])
+    exposure = np.einsum("u,kun,nc->kc", sides.budgets / sides.budgets.mean(), draws, share)
+    np.testing.assert_allclose(gains[:, 1], np.minimum(exposure, made.claims).sum(axis=1) / 5, atol=1e-5)
 
 
 def test_logged_propensities_give_the_exposure_of_a_policy_that_moves():
@@ -92,16 +98,18 @@ def test_segments_are_numbered_by_their_size_over_all_logs():
 
 
 def test_planes_leave_the_volume_below_them():
-    """x + y + z <= 1 leaves a sixth of the cube; where y >= 1/2, x <= 0 takes that half away."""
-    one = Planes(np.full((1, 3), 1 / 3), np.array([1 / 3]), np.zeros(1))
+    """x + y + z <= 1 leaves a sixth of the cube, 2 x <= 1 a half of that and more."""
+    one = Planes(np.full((1, 3), 1 / 3), np.array([1 / 3]))
     assert ceiling(one) == pytest.approx(1 / 6, abs=0.02)
     np.testing.assert_allclose(slack(np.array([[0.2, 0.2, 0.3], [1.0, 0.5, 0.0]]), one), [0.1, -1 / 6], atol=1e-9)
-    half = Planes(np.array([[1.0, 0, 0]]), np.zeros(1), np.array([0.5]))
-    assert ceiling(half) == pytest.approx(1 / 2)
+    both = Planes(np.array([[1 / 3, 1 / 3, 1 / 3], [1, 0, 0]]), np.array([1 / 3, 1 / 2]))
+    assert ceiling(both) == pytest.approx(1 / 6 - 1 / 48, abs=0.02)
+    assert ceiling(Planes(np.eye(3)[:1], np.array([0.5]))) == pytest.approx(1 / 2)
+    assert most_above(one, [np.array([[0.5, 0.5, 0.3]]), np.full((1, 3), np.nan)]) == pytest.approx(0.1)
 
 
 def test_measures_count_what_failed_and_what_is_found():
-    planes = Planes(np.full((1, 3), 1 / 3), np.array([1.0]), np.zeros(1))
+    planes = Planes(np.full((1, 3), 1 / 3), np.array([1.0]))
     exact = np.ones((1, 3))
     points = np.array([[0.5, 0.5, 0.5], [np.nan, 0, 0], [0.1, 0.5, 0.5], [-1.0, 0.9, 2.0]])
     found = measure(points, exact, planes)
@@ -118,23 +126,18 @@ def test_every_market_is_solved_and_nothing_is_above_a_certificate(record):
     for name, found in record.certificates.items():
         assert found["markets"] > 0
         assert found["unsolved"] == 0, name
-        assert 0 <= found["largest_relative_gap"] <= record.config["tol"]
-        assert found["most_above"] < 1e-4
+        assert 0 <= found["largest_gap"] <= record.config["tol"]
+    for market in MARKETS:
+        assert max(record.per_seed[f"{market}_most_above"]) < 1e-4
 
 
 def test_linear_programs_reach_the_same_optima(record):
     """HiGHS knows nothing of the solver; weighted sums agree to the tolerance, points only where optima are unique."""
-    import jax
-
-    from experiments.pareto_fronts import EXPERIMENT
-    from experiments.pareto_fronts.optimisers import weightings
-
-    with jax.enable_x64(False):
-        weights = np.asarray(weightings(EXPERIMENT.presets["smoke"]))
+    weights = np.asarray(weightings(EXPERIMENT.presets["smoke"]))
     for market in MARKETS:
         points = record.values[market]["points"]
         exact, programs = (np.sum(weights * points[name], axis=1) for name in ("weights", "linear_programs"))
-        np.testing.assert_allclose(exact, programs, rtol=2 * record.config["tol"])
+        np.testing.assert_allclose(exact, programs, atol=2 * record.config["tol"])
 
 
 def test_no_optimiser_beats_the_solver_or_the_ceiling(record):
@@ -143,10 +146,11 @@ def test_no_optimiser_beats_the_solver_or_the_ceiling(record):
             name: record.summary[f"{market}_{name}_hypervolume"]["mean"] for name in record.values[market]["points"]
         }
         top = record.summary[f"{market}_ceiling_hypervolume"]["mean"]
-        exact = max(volume["weights"], volume["floors"])
-        assert exact <= top + 0.02
-        assert volume["network"] > max(volume["nsga2"], *(volume[name] for name in record.config["aggregators"]))
-        assert all(volume[name] <= exact + 1e-3 for name in volume if name != "linear_programs")
+        assert volume["weights"] <= top + 0.02
+        assert volume["linear_programs"] == pytest.approx(volume["weights"], abs=0.02)
+        others = volume.keys() - {"weights", "linear_programs"}
+        assert all(volume[name] < volume["weights"] for name in others)
+        assert volume["nsga2"] < 0.5 * volume["weights"]
         assert record.per_seed[f"{market}_network_failed"] == [0]
 
 
@@ -155,9 +159,8 @@ def test_floors_are_kept_and_weights_promise_nothing(record):
         found = record.values[market]["fairness"]
         for floor, row in zip(record.config["floors"], found["floors"], strict=True):
             assert row["worst"] >= floor * (1 - 1e-4)
-        for way in ("least", "nash"):
-            least = [row["least"]["mean"] for row in found[way]]
-            assert least == sorted(least)
+        granted = [row["granted"]["mean"] for row in found["granted"]]
+        assert granted == sorted(granted)
         users = [row["users"]["mean"] for row in found["floors"]]
         assert users == sorted(users, reverse=True)
 
@@ -165,7 +168,7 @@ def test_floors_are_kept_and_weights_promise_nothing(record):
 def test_the_logged_policies_stand_where_their_propensities_put_them(record):
     points = record.values["open_bandit"]["points"]
     np.testing.assert_allclose(points["logged_random"], [[0, 1, 0]], atol=1e-3)
-    assert points["logged_bts"][0][1] < 0.9
+    assert 0.5 < points["logged_bts"][0][1] < 0.9
 
 
 def test_tables_and_figures_come_from_the_record(record):
