@@ -18,7 +18,7 @@ from attnjax.evaluation import bootstrap_interval
 from attnjax.reproduction import Context, Outcome
 from experiments.pareto_fronts import optimisers
 from experiments.pareto_fronts.fairness import MEASURES, fairness
-from experiments.pareto_fronts.measures import ceiling, certified, finite, measure, most_above, planes_of
+from experiments.pareto_fronts.measures import ceiling, certified, finite, measure, most_above, planes_of, worth_apart
 from experiments.pareto_fronts.problem import make_problem
 from experiments.pareto_fronts.sides import movielens_sides, open_bandit_sides
 
@@ -139,7 +139,11 @@ def _one_seed(config: Any, seed: int, key: Any, sides: Callable, data: Any, watc
         },
         "points": {name: finite(found) for name, found in points.items()},
         "scalars": scalars
-        | {"ceiling_hypervolume": ceiling(planes), "most_above": most_above(planes, points.values())},
+        | {
+            "ceiling_hypervolume": ceiling(planes),
+            "most_above": most_above(planes, points.values()),
+            "programs_apart": worth_apart(weighed, points["linear_programs"]),
+        },
         "fairness": fairness(config, problem, weighed, floored, trained["mean"]),
         "certificates": {
             "weights": certified(weighed),

@@ -71,17 +71,23 @@ def measure(points: NDArray, exact: NDArray, planes: Planes) -> dict[str, float]
 
 
 def certified(part: Solved) -> dict[str, float]:
-    """How well markets are solved."""
+    """How many markets are solved, and how well those are."""
     return {
         "markets": float(part.solved.size),
         "unsolved": float((~np.asarray(part.solved)).sum()),
-        "largest_gap": float(np.max(part.gap)),
+        "largest_gap": float(np.max(np.where(part.solved, part.gap, 0))),
     }
 
 
 def most_above(planes: Planes, sets: Iterable[NDArray]) -> float:
     """By how much a point of any set is above a plane, at most: 0 unless a plane is wrong, but for rounding."""
     return max([0.0, *(float(-slack(points, planes).min()) for points in map(finite, sets) if len(points))])
+
+
+def worth_apart(part: Solved, others: NDArray) -> float:
+    """How far the weighted gains of solved markets are from those of other points for the same weightings, at most."""
+    apart = np.abs(np.sum(np.asarray(part.weights) * (np.asarray(part.points) - others), axis=1))
+    return float(np.nanmax(apart, initial=0.0))
 
 
 def finite(points: NDArray) -> NDArray:
