@@ -54,7 +54,7 @@ class Config:
     floors: tuple[float, ...] = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9)
     mixtures: tuple[float, ...] = (0.02, 0.25, 0.5, 0.75, 0.98)
     factors: int = 8
-    steps: int = 400
+    steps: int = 500
     aggregators: tuple[str, ...] = (
         "mean",
         "mgda",
@@ -129,7 +129,7 @@ EXPERIMENT = Experiment(
         ),
         "paper": Config(),
     },
-    cost={"smoke": Cost(minutes=0.4, memory_gb=1.5), "paper": Cost(minutes=20, memory_gb=2)},
+    cost={"smoke": Cost(minutes=1, memory_gb=1.5), "paper": Cost(minutes=22, memory_gb=2)},
     run=lazily("experiments.pareto_fronts.compute:run"),
     tables=lazily("experiments.pareto_fronts.show:tables"),
     figures=lazily("experiments.pareto_fronts.show:figures"),

@@ -31,7 +31,9 @@ from attnjax.pareto import (
 from experiments.pareto_fronts.problem import Problem, gains_of
 
 MODEL = PreferenceScores(features=32)
-RATE = 1e-2
+RATE = 3e-3
+"""At 1e-2 the network told the weights may settle on one item for all before it has learned what weights are for."""
+
 TOLD = 8
 """How many weightings the network is told per step."""
 

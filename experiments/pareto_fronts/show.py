@@ -63,7 +63,7 @@ def tables(record: Record) -> list[Table]:
                 for found in [record.certificates[f"{market}_{way}"]]
             ],
             f"Gap asked for: {record.config['tol']:g} of the weighted gains; the largest of those solved. From HiGHS: "
-            "the largest difference in weighted gains between the two. Above a bound: each weighting's certificate is a "
+            "the largest difference in weighted gains between the two. Above a bound: a weighting's certificate is a "
             "plane above all that can be reached; a point of any optimiser above one would mean that it is wrong.",
         ),
     ]
