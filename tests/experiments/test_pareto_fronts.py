@@ -137,7 +137,7 @@ def test_linear_programs_reach_the_same_optima(record):
 
 
 def test_no_optimiser_beats_the_ceiling(record):
-    """With few weightings other sets may fill more than the solver: weights find corners of this front, not its faces."""
+    """Few weightings may fill less than other sets do: they find corners of this front, not its faces."""
     for market in MARKETS:
         volume = {
             name: record.summary[f"{market}_{name}_hypervolume"]["mean"] for name in record.values[market]["points"]
