@@ -146,7 +146,7 @@ def cross_entropy(outputs: Float[Array, "*batch c"], labels: Int[Array, "*batch"
         UserError: if there is not one label per row of outputs, or only one output: the softmax of one number is 1,
             so the loss would be 0 whatever the network computes.
 
-    >>> float(cross_entropy(jnp.zeros((5, 10)), jnp.arange(5)).round(4))  # log 10
+    >>> round(float(cross_entropy(jnp.zeros((5, 10)), jnp.arange(5))), 4)  # log 10
     2.3026
     """
     if outputs.shape[:-1] != labels.shape:
