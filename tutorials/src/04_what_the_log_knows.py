@@ -353,7 +353,7 @@ fitted = fit(
     to_choose_by,
     key=jax.random.key(1),
     batch_size=64,
-    max_epochs=12,
+    max_epochs=8,
     patience=2,
 )
 trained = fitted.params
