@@ -207,10 +207,10 @@ checks.claim("stranger-is-unknown", bool(np.isfinite(stranger.numeric).all() and
 #
 # First come two steps without any training. **Popularity**: attention in proportion to counts. **Links**: a matrix $B$
 # says what one film in a history says for another, $l_i = \sum_t B_{i_t i}$; EASE (Steck 2019) has it in closed form.
-# `UserAttention` contains $B$, and untrained it is exactly that.
+# `UserAttention` contains $B$, and untrained it ranks exactly so.
 
 # %%
-LENGTH = 200  # of the latest events; one user in ten has more
+LENGTH = 200  # of the latest events; few users have more
 
 
 def latest_rows(some):
@@ -353,7 +353,7 @@ fitted = fit(
     to_choose_by,
     key=jax.random.key(1),
     batch_size=64,
-    max_epochs=12,
+    max_epochs=8,
     patience=2,
 )
 trained = fitted.params
@@ -512,8 +512,7 @@ checks.claim("gain-of-creators", float(gain))
 # $$D(p) = \sum_u \max_a \big\{\langle s_u + M p,\, a\rangle - T\,\Omega(a)\big\} - \langle p, f\rangle ,$$
 #
 # and the right ones bound it lowest. So `PlatformAttention` is trained to make the bound small: for its *decision*, not
-# for a prediction. It learns from every other user,
-# and then names prices for all.
+# for a prediction. It learns from every other user, and then names prices for all.
 
 # %%
 platform = PlatformAttention(features=8)
@@ -549,12 +548,12 @@ checks.claim("platform-closes-half", bool(above["the platform, trained"] < 0.5 *
 pd.DataFrame({"bound above the solver's, nats per user": above}).round(4)
 
 # %% [markdown]
-# More than half of what prices can do, the network does without solving anything, for users of whom it has never seen
-# every other one. And nobody need trust it: the bound says how far from the best its prices are.
+# More than half of what prices can do, the network does without solving anything, and half of the users are new to it.
+# And nobody need trust it: the bound says how far from the best its prices are.
 #
 # ## 4 · Train and evaluate: what each step adds
 #
-# *Step 4.* Now the ledger, on the films that nobody has looked at so far. Behind each gain stands its interval over
+# *Step 4.* Now the ledger, on the films that were kept for judging. Behind each gain stands its bootstrap interval over
 # users, paired with the line above it.
 
 # %%
@@ -634,8 +633,7 @@ checks.claim("vector-is-absorbed", np.max(abs(as_in_the_document - absorbed)))
 #
 # - **attention**: what the Transformer read, the mean of its heads;
 # - **links**: what the event says for the film in $B$, which is fixed and known;
-# - **occlusion**: what the film's score loses when the event is struck from the history.
-#
+# - **occlusion**: what the film's score loses when the event is struck from the history;
 # - **recency**, the placebo: the later the event, the more it counts. It looks neither at the model nor at the film.
 #
 # Occlusion asks the model itself, twenty times. The others cost nothing. Do they agree with it?
@@ -768,9 +766,9 @@ checks.claim("little-is-left-of-attention", bool(abs(jnp.mean(again.correlation)
 #
 # ### An explanation that adds up
 #
-# Why does a director get this exposure? Here nobody need guess: the market's prices are part of the solution. From
-# an even spread to what is, the change is shared out among the users' scores, the director's own price and everybody
-# else's (section 3 of the docstring of `why_exposure`). It adds up to the exposure, and the sum can be checked.
+# Why does a director get this exposure? Here nobody need guess: the market's prices are part of the solution. The way
+# from an even spread to what is, is shared out among the users' scores, the director's own price and everybody else's.
+# It adds up to the exposure, and the sum can be checked.
 
 # %%
 helped = int(jnp.argmax(solution.prices))
