@@ -1,5 +1,6 @@
 """Flax (linen) modules, used through `init` and `apply` only, and the pure losses of the stakeholders' models."""
 
+from attnjax.models.affine_adaptation import AffineAdaptation, affine_adaptation
 from attnjax.models.attention import (
     SOFTMAX,
     Attended,
@@ -12,6 +13,7 @@ from attnjax.models.attention import (
 from attnjax.models.attention_vector import AttentionVectorNet
 from attnjax.models.ease import OwnPart, ease_links, ease_links_and_own, without_own
 from attnjax.models.encoders import Encoded, LSTMEncoder, TransformerBlock, TransformerEncoder
+from attnjax.models.linear_gaussian import Belief, LinearGaussian, believe, expected, uncertainty
 from attnjax.models.preferences import PreferenceScores
 from attnjax.models.relevance import BiasedFactors, rating_error, rating_loss, relevance
 from attnjax.models.stakeholder_losses import (
@@ -38,15 +40,18 @@ from attnjax.models.user_attention import PAD, History, Spent, UserAttention, wa
 __all__ = [
     "PAD",
     "SOFTMAX",
+    "AffineAdaptation",
     "Attended",
     "AttentionRule",
     "AttentionVectorNet",
+    "Belief",
     "BiasedFactors",
     "CreatorAttention",
     "Drawn",
     "Encoded",
     "History",
     "LSTMEncoder",
+    "LinearGaussian",
     "Losses",
     "MultiHeadAttention",
     "OwnPart",
@@ -59,14 +64,17 @@ __all__ = [
     "TransformerEncoder",
     "UserAttention",
     "Works",
+    "affine_adaptation",
     "attend",
     "attention_mask",
     "attention_weights",
+    "believe",
     "decide",
     "decision_focused_loss",
     "drawn_scores",
     "ease_links",
     "ease_links_and_own",
+    "expected",
     "join",
     "rating_error",
     "rating_loss",
@@ -75,6 +83,7 @@ __all__ = [
     "seen_losses",
     "stakeholder_losses",
     "two_stage_loss",
+    "uncertainty",
     "warm_start",
     "without_own",
 ]
