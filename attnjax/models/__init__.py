@@ -15,6 +15,15 @@ from attnjax.models.ease import OwnPart, ease_links, ease_links_and_own, without
 from attnjax.models.encoders import Encoded, LSTMEncoder, TransformerBlock, TransformerEncoder
 from attnjax.models.linear_gaussian import Belief, LinearGaussian, believe, expected, uncertainty
 from attnjax.models.preferences import PreferenceScores
+from attnjax.models.recommender import (
+    Behaviour,
+    Bottleneck,
+    Recommended,
+    ThreeNetworks,
+    ThreeSoftmax,
+    bottleneck,
+    warm_biases,
+)
 from attnjax.models.relevance import BiasedFactors, rating_error, rating_loss, relevance
 from attnjax.models.stakeholder_losses import (
     Losses,
@@ -44,8 +53,10 @@ __all__ = [
     "Attended",
     "AttentionRule",
     "AttentionVectorNet",
+    "Behaviour",
     "Belief",
     "BiasedFactors",
+    "Bottleneck",
     "CreatorAttention",
     "Drawn",
     "Encoded",
@@ -57,9 +68,12 @@ __all__ = [
     "OwnPart",
     "PlatformAttention",
     "PreferenceScores",
+    "Recommended",
     "Seen",
     "Spent",
     "Steering",
+    "ThreeNetworks",
+    "ThreeSoftmax",
     "TransformerBlock",
     "TransformerEncoder",
     "UserAttention",
@@ -69,6 +83,7 @@ __all__ = [
     "attention_mask",
     "attention_weights",
     "believe",
+    "bottleneck",
     "decide",
     "decision_focused_loss",
     "drawn_scores",
@@ -84,6 +99,7 @@ __all__ = [
     "stakeholder_losses",
     "two_stage_loss",
     "uncertainty",
+    "warm_biases",
     "warm_start",
     "without_own",
 ]
