@@ -22,6 +22,7 @@ from attnjax.evaluation.rating_baselines import (
     rating_neighbours,
 )
 from attnjax.models import affine_adaptation
+from experiments.cold_start import linear, meta
 from experiments.cold_start.logs import Learned
 
 Options = dict[str, Any]
@@ -123,6 +124,19 @@ def _affine(learned: Learned, l2: float, after: tuple[int, ...]) -> Read:
     return lambda: recommender
 
 
+def _meta_linear(learned: Learned, value: str, hold: float, protocol: str, iterations: Any, **options: Any) -> Read:
+    """Empirical Bayes, and what was meta-learned from there."""
+    data = learned.likes if value == "likes" else learned.stars
+    model = empirical_bayes(data, seed=learned.seed, **options)
+    kept = linear.meta_learned(data, model, iterations=iterations, protocol=protocol, hold=hold, seed=learned.seed)
+    return lambda steps, bonus: linear.recommender_of(kept[steps], value, bonus)
+
+
+def _meta_curve(learned: Learned, **options: Any) -> Read:
+    model, maps, kept = meta.meta_learned(learned, **options)
+    return lambda steps: meta.recommender_of(model, maps, kept[steps])
+
+
 def _grid(**axes: tuple[Any, ...]) -> list[Options]:
     """All combinations."""
     found: list[Options] = [{}]
@@ -154,6 +168,20 @@ def methods(protocol: str, space: str, after: tuple[int, ...]) -> dict[str, Meth
         _grid(value=values, neighbours=some(50, 200), shrink=some(10.0, 50.0), prior=some(0.3, 1.0, 3.0)),
         [{}],
     )
+    steps = (0, 200, 600) if full else (0, 100)
+    meta_linear = Method(
+        _meta_linear,
+        _grid(
+            value=values,
+            protocol=(protocol,),
+            iterations=(steps,),
+            factors=some(8, 16),
+            item_l2=(10.0,),
+            sweeps=(sweeps,),
+            hold=some(1.0, 10.0),
+        ),
+        [{**bonus, "steps": step} for bonus in bonuses for step in steps],
+    )
     if protocol == "rating":
         return {
             "random": Method(_random, [{}], [{}]),
@@ -162,10 +190,11 @@ def methods(protocol: str, space: str, after: tuple[int, ...]) -> dict[str, Meth
             "neighbours": neighbours,
             "biased_factors": factors,
             "empirical_bayes": bayes,
+            "meta_linear": meta_linear,
         }
     near = _grid(neighbours=some(50, 200, 1000), shrink=some(0.0, 10.0))
     ways = _grid(factors=some(16, 32), l2=some(3.0, 10.0, 30.0), confidence=some(1.0, 5.0), sweeps=(8,))
-    return {
+    found = {
         "random": Method(_random, [{}], [{}]),
         "counts": Method(_popularity, [{"of": "ratings"}], [{}]),
         "popularity": Method(_popularity, [{"of": "likes"}], [{}]),
@@ -179,3 +208,10 @@ def methods(protocol: str, space: str, after: tuple[int, ...]) -> dict[str, Meth
         "empirical_bayes": bayes,
         "affine": Method(_affine, _grid(l2=some(5.0, 10.0, 20.0, 40.0), after=(after,)), [{}]),
     }
+    if protocol == "replay":
+        return {**found, "meta_linear": meta_linear}
+    steps = (0, 100, 300) if full else (0, 50)
+    for kind in meta.KINDS if full else ("context",):
+        space = _grid(kind=(kind,), after=(after,), l2=(10.0,), iterations=(steps,))
+        found[f"meta_{kind}"] = Method(_meta_curve, space, _grid(steps=steps))
+    return found

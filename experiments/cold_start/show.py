@@ -20,8 +20,13 @@ NAMES = {
     "linear_bandit": "LinUCB",
     "empirical_bayes": "empirical Bayes, linear",
     "affine": "best affine adaptation",
-    "meta": "meta-learned",
+    "meta_linear": "meta-learned linear",
+    "meta_context": "meta-learned context",
+    "meta_decision": "three networks, decision layers adapt",
+    "meta_no_inner_loop": "three networks, nothing adapts",
 }
+UNSAID = ("after", "iterations", "protocol", "kind")
+"""Settings that a table need not repeat."""
 ORDERS = {"random": "random order", "time": "order of time"}
 
 
@@ -89,10 +94,7 @@ def _curve_tables(record: Record) -> list[Table]:
         [
             (
                 label,
-                *(
-                    with_interval(found["lists"][name][what][last], 2)
-                    for what in ("diversity", "novelty", "miscalibration")
-                ),
+                *(with_interval(found["lists"][name][what][last], 2) for what in kinds),
                 f"{found['shown'][name]['coverage'][last]:.3f}",
                 found["shown"][name]["directors"][last],
                 f"{found['shown'][name]['gini'][last]:.3f}",
@@ -100,7 +102,7 @@ def _curve_tables(record: Record) -> list[Table]:
             for name, label in _named(found["lists"])
         ],
         "Diversity: mean Jaccard distance of genres. Miscalibration: how far the genres are from those of what the "
-        "user came to like. Coverage: the share of all films in anybody's list. Directors: how many are shown to anybody.",
+        "user came to like. Coverage: the share of all films in anybody's list. Directors: how many anybody is shown.",
     )
     return [*rankings, *gains, lists]
 
@@ -164,9 +166,10 @@ def _settings(record: Record, protocol: str) -> Table:
         for k, options in enumerate(spaces[name]["space"]):
             for j, variant in enumerate(spaces[name]["variants"]):
                 both = {**options, **variant}
+                told = ", ".join(f"{option} {value}" for option, value in both.items() if option not in UNSAID)
                 chosen = sum(one == both for one in found["chosen"][name])
-                told = ", ".join(f"{option} {value}" for option, value in both.items() if option != "after") or "none"
-                rows.append((label, told, round(found["tried"][name][k][j], 4), chosen, found["failures"][name]))
+                tried = round(found["tried"][name][k][j], 4)
+                rows.append((label, told or "none", tried, chosen, found["failures"][name]))
     value = {"curve": "mean nDCG", "replay": "likes", "rating": "less MAE"}[protocol]
     return Table(
         f"Settings tried for {protocol}",

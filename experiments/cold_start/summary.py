@@ -14,8 +14,8 @@ from attnjax.evaluation import users_interval
 from attnjax.evaluation.lists import coverage, creator_exposure
 from attnjax.objectives import gini
 
-OURS = ("affine", "meta")
-"""Methods that learned to adapt; all others are baselines."""
+OURS = ("affine", "meta_linear", "meta_decision", "meta_context", "meta_no_inner_loop")
+"""Methods that were learned for adaptation; all others are baselines."""
 RESAMPLES = 2000
 LISTS = ("diversity", "novelty", "miscalibration")
 
