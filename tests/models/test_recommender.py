@@ -140,7 +140,7 @@ def test_the_documents_policy_orders_items_alike_for_everybody():
 
 
 def test_a_softmax_of_width_k_can_be_as_personal_as_rank_k_less_one_and_no_more(x64):
-    """Its best is reached by construction: the left factors, scaled into the simplex. One rank above, it falls short."""
+    """Its best is reached by construction: left factors, scaled into the simplex. One rank above, it falls short."""
     left, right = RNG.normal(size=(8, 3)), RNG.normal(size=(3, 12))
     left, right = left - left.mean(axis=0), right - right.mean(axis=1, keepdims=True)
     wanted = left @ right
@@ -165,7 +165,7 @@ def test_what_is_common_to_all_users_is_not_personal():
     scores = jnp.asarray(RNG.normal(size=(6, 10)), jnp.float32)
     shifted = scores + RNG.normal(size=(6, 1)) + RNG.normal(size=(1, 10))
     np.testing.assert_allclose(bottleneck(scores, 2), bottleneck(jnp.asarray(shifted, jnp.float32), 2), atol=1e-5)
-    alike = jnp.ones((4, 1)) * jnp.arange(5.0)
+    alike = jnp.tile(jnp.arange(5.0), (4, 1))
     np.testing.assert_allclose(bottleneck(alike, 2), 0)
     np.testing.assert_allclose(bottleneck(scores, 99).free, 1, rtol=1e-6)
 
