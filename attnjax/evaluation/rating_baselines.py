@@ -9,16 +9,18 @@ All but the first two are linear Gaussian models (`attnjax.models.linear_gaussia
 `linear_recommender` makes a recommender of each. NumPy in float64, for logs of some 10^5 ratings.
 """
 
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array
+from jaxtyping import Array, Float
 from numpy.typing import ArrayLike, NDArray
 
 from attnjax.errors import fail
-from attnjax.evaluation.protocols.recommender import LIKE, Recommender, Support, histories, per_user
+from attnjax.evaluation.protocols.recommender import LIKE, Recommender, Support, histories
 from attnjax.models.linear_gaussian import Belief, LinearGaussian, believe, expected, uncertainty
 
 Vector = NDArray[np.float64]
@@ -291,16 +293,39 @@ def linear_recommender(model: LinearGaussian, *, value: str = "stars", bonus: fl
     if value not in VALUES:
         fail("linear_recommender", expected=f"a value of {', '.join(VALUES)}", got=repr(value), advice="As fitted.")
     known = LinearGaussian(*(jnp.asarray(part, jnp.float32) for part in (model.offset, model.features, model.noise)))
+    return Recommender(
+        lambda support: believe_all(known, support, likes=value == "likes"),
+        lambda beliefs: value_all(known, beliefs, jnp.float32(bonus)),
+    )
 
-    def adapt(support: Support) -> Belief:
-        said = support.rating if value == "stars" else (support.rating >= LIKE).astype(jnp.float32)
-        return believe(known, support.item, said, support.mask)
 
-    def scores(belief: Belief) -> Array:
-        found = expected(known, belief)
-        return found + bonus * uncertainty(known, belief) if bonus else found
+@functools.partial(jax.jit, static_argnames="likes")
+def believe_all(model: LinearGaussian, support: Support, *, likes: bool) -> Belief:
+    """The beliefs about many users, compiled once for all models of one size.
 
-    return per_user(adapt, scores)
+    Args:
+        model: before any answer.
+        support: of the users.
+        likes: whether a rating is read as a like or not, rather than as stars.
+    """
+    said = (support.rating >= LIKE).astype(jnp.float32) if likes else support.rating
+    return jax.vmap(believe, in_axes=(None, 0, 0, 0))(model, support.item, said, support.mask)
+
+
+@jax.jit
+def value_all(model: LinearGaussian, beliefs: Belief, bonus: Float[Array, ""]) -> Float[Array, "u n"]:
+    """Expected values of all items for many users, and a bonus per standard deviation.
+
+    Args:
+        model: before any answer.
+        beliefs: of the users.
+        bonus: how many standard deviations are added.
+    """
+
+    def one(belief: Belief) -> Array:
+        return expected(model, belief) + bonus * uncertainty(model, belief)
+
+    return jax.vmap(one)(beliefs)
 
 
 def constant(scores: ArrayLike) -> Recommender:

@@ -3,7 +3,7 @@
 Asks:     whether what was learned from many users, for adaptation, serves newcomers better than what a practitioner
           would try first: at full ranking, in exact replay, and in predicting ratings. No record is committed yet.
 Command:  attnjax run cold_start --preset paper
-Cost:     about 40 minutes, 2.5 GB; float32 and float64 on CPU.
+Cost:     about an hour (estimated, not yet measured), 2.5 GB; float32 and float64 on CPU.
 """
 
 import dataclasses
@@ -72,10 +72,10 @@ EXPERIMENT = Experiment(
     source="MetaRL §2.3, §3 and §8; notes on protocols in attnjax.evaluation.protocols",
     config=Config,
     presets={
-        "smoke": Config(folds=1, users=300, space="small", after=(0, 1, 5, 20)),
+        "smoke": Config(folds=1, users=200, space="small", after=(0, 5, 20)),
         "paper": Config(),
     },
-    cost={"smoke": Cost(minutes=0.4, memory_gb=1.5), "paper": Cost(minutes=40, memory_gb=2.5)},
+    cost={"smoke": Cost(minutes=0.4, memory_gb=1.5), "paper": Cost(minutes=60, memory_gb=2.5)},
     run=lazily("experiments.cold_start.compute:run"),
     tables=lazily("experiments.cold_start.show:tables"),
     figures=lazily("experiments.cold_start.show:figures"),

@@ -9,6 +9,7 @@ so that which items a newcomer rated says something too, whatever the ratings (a
 is held back towards where it started, and how long to learn is for validation users to say.
 """
 
+import functools
 from typing import Any, NamedTuple
 
 import jax
@@ -17,7 +18,7 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float
 
-from attnjax.evaluation.protocols import LIKE, Recommender, Support, per_user
+from attnjax.evaluation.protocols import LIKE, Recommender, Support
 from attnjax.evaluation.rating_baselines import Answers
 from attnjax.meta import Adaptation, Learner, Tasks, learner, meta_iterations, meta_start
 from attnjax.models import LinearGaussian, believe, expected, uncertainty
@@ -146,13 +147,18 @@ def padded(data: Answers) -> Events:
 
 def recommender_of(theta: Theta, value: str, bonus: float) -> Recommender:
     """The recommender of what was learned; a bonus is paid for what is uncertain."""
+    return Recommender(
+        lambda support: _adapt_all(theta, support, value == "likes"),
+        lambda state: _value_all(state, jnp.float32(bonus)),
+    )
 
-    def adapt(support: Support) -> Any:
-        said = support.rating if value == "stars" else (support.rating >= LIKE).astype(jnp.float32)
-        return adapted(theta, Events(support.item, said, support.mask))
 
-    def scores(state: Any) -> Array:
-        found = expected(*state)
-        return found + bonus * uncertainty(*state) if bonus else found
+@functools.partial(jax.jit, static_argnums=2)
+def _adapt_all(theta: Theta, support: Support, likes: bool) -> Any:
+    said = (support.rating >= LIKE).astype(jnp.float32) if likes else support.rating
+    return jax.vmap(adapted, in_axes=(None, 0))(theta, Events(support.item, said, support.mask))
 
-    return per_user(adapt, scores)
+
+@jax.jit
+def _value_all(state: Any, bonus: Array) -> Array:
+    return jax.vmap(lambda one: expected(*one) + bonus * uncertainty(*one))(state)

@@ -12,6 +12,7 @@ that of the likes among those shown.
 """
 
 import functools
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -21,7 +22,7 @@ import optax
 from jaxtyping import Array, Float
 from numpy.typing import NDArray
 
-from attnjax.evaluation.protocols import LIKE, Recommender, Support, per_user
+from attnjax.evaluation.protocols import LIKE, Recommender, Support
 from attnjax.meta import (
     Learner,
     Meta,
@@ -247,14 +248,16 @@ def _events(learned: Learned) -> tuple[NDArray, NDArray, NDArray]:
     return item, stars, mask
 
 
-def recommender_of(model: Model, maps: Maps, meta: Meta) -> Recommender:
-    """The recommender of what was learned: adapts to a support, then scores all items."""
+def reader(model: Model, maps: Maps) -> Callable[[Meta], Recommender]:
+    """From what was learned to a recommender: adapts to a support, then scores all items; compiled once for all."""
 
-    def adapt(support: Support) -> tuple[Any, Shown]:
+    def adapt(meta: Meta, support: Support) -> tuple[Any, Shown]:
         behaviour = behaviour_of(support.item, support.rating, support.mask)
         liked = (support.mask & (support.rating >= LIKE)).astype(jnp.float32)
         shown = Shown(behaviour, liked, maps.prior(0, behaviour))
         phi, _ = model.learner.adapt(meta, shown)
         return phi, shown
 
-    return per_user(adapt, lambda state: model.scores(*state))
+    adapt_all = jax.jit(jax.vmap(adapt, in_axes=(None, 0)))
+    scores_all = jax.jit(jax.vmap(lambda state: model.scores(*state)))
+    return lambda meta: Recommender(functools.partial(adapt_all, meta), scores_all)

@@ -134,7 +134,8 @@ def _meta_linear(learned: Learned, value: str, hold: float, protocol: str, itera
 
 def _meta_curve(learned: Learned, **options: Any) -> Read:
     model, maps, kept = meta.meta_learned(learned, **options)
-    return lambda steps: meta.recommender_of(model, maps, kept[steps])
+    read = meta.reader(model, maps)
+    return lambda steps: read(kept[steps])
 
 
 def _grid(**axes: tuple[Any, ...]) -> list[Options]:
@@ -160,7 +161,7 @@ def methods(protocol: str, space: str, after: tuple[int, ...]) -> dict[str, Meth
     factors = Method(_factors, _grid(factors=some(2, 6, 12), l2=some(3.0, 6.0, 12.0), sweeps=(10,)), [{}])
     bayes = Method(
         _empirical_bayes,
-        _grid(value=values, factors=some(4, 8, 16), item_l2=some(3.0, 10.0, 30.0), sweeps=(sweeps,)),
+        _grid(value=values, factors=some(4, 8, 16), item_l2=some(5.0, 15.0), sweeps=(sweeps,)),
         bonuses,
     )
     neighbours = Method(
@@ -193,7 +194,7 @@ def methods(protocol: str, space: str, after: tuple[int, ...]) -> dict[str, Meth
             "meta_linear": meta_linear,
         }
     near = _grid(neighbours=some(50, 200, 1000), shrink=some(0.0, 10.0))
-    ways = _grid(factors=some(16, 32), l2=some(3.0, 10.0, 30.0), confidence=some(1.0, 5.0), sweeps=(8,))
+    ways = _grid(factors=some(16, 32), l2=some(10.0, 30.0), confidence=some(1.0, 5.0), sweeps=(8,))
     found = {
         "random": Method(_random, [{}], [{}]),
         "counts": Method(_popularity, [{"of": "ratings"}], [{}]),

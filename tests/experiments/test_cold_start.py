@@ -16,7 +16,7 @@ from experiments.cold_start.show import figures, tables
 from experiments.cold_start.summary import won
 
 USERS, ITEMS = 60, 40
-SMALL = ["--users", "150", "--after", "0", "2", "10", "--protocols", "curve", "rating"]
+SMALL = ["--users", "120", "--after", "0", "10", "--protocols", "curve", "rating"]
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +93,7 @@ def test_before_meta_learning_the_ranking_is_the_affine_adaptations(log, known):
     who = newcomers(log, np.arange(USERS - 10, USERS), seed=1).cut(6)
     for kind in ("context", "no_inner_loop"):
         model, on_device, kept = meta.meta_learned(known, kind=kind, after=after, l2=10.0, iterations=(0,))
-        recommender = meta.recommender_of(model, on_device, kept[0])
+        recommender = meta.reader(model, on_device)(kept[0])
         for n in (0, 2, 4, 6):
             support = who.support(n)
             scores = np.asarray(recommender.scores(recommender.adapt(support)))
@@ -136,7 +136,7 @@ def test_meta_learning_lowers_the_query_loss_of_both_kinds(known):
 
 
 def test_the_linear_model_starts_as_empirical_bayes_and_learns_from_there(log, known):
-    model = empirical_bayes(known.stars, factors=2, sweeps=3, item_l2=10.0)
+    model = empirical_bayes(known.stars, factors=2, sweeps=1, item_l2=10.0)
     steps = (0, linear.CALL)
     kept = linear.meta_learned(known.stars, model, iterations=steps, protocol="rating", hold=1.0, seed=0)
     who = newcomers(log, np.arange(USERS - 10, USERS), seed=1)
