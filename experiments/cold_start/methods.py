@@ -11,16 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attnjax.evaluation import ease, implicit_als, item_knn
+from attnjax.evaluation.linear_baselines import biased_factors, empirical_bayes, linear_bandit, linear_recommender
 from attnjax.evaluation.protocols import Recommender, from_histories, histories, likes
-from attnjax.evaluation.rating_baselines import (
-    biased_factors,
-    constant,
-    empirical_bayes,
-    item_means,
-    linear_bandit,
-    linear_recommender,
-    rating_neighbours,
-)
+from attnjax.evaluation.rating_baselines import constant, item_means, rating_neighbours
 from attnjax.models import affine_adaptation
 from experiments.cold_start import linear, meta
 from experiments.cold_start.logs import Learned
@@ -94,7 +87,7 @@ def _implicit(fit: Callable[..., Callable[[Any], NDArray[np.float64]]], learned:
 
 
 def _neighbours(learned: Learned, value: str, **options: Any) -> Read:
-    found = rating_neighbours(learned.likes if value == "likes" else learned.stars, **options)
+    found = rating_neighbours(learned.likes if value == "likes" else learned.stars, value=value, **options)
     return lambda: found
 
 

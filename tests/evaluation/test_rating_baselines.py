@@ -4,17 +4,9 @@ import numpy as np
 import pytest
 
 from attnjax.errors import UserError
+from attnjax.evaluation.linear_baselines import biased_factors, empirical_bayes, linear_bandit, linear_recommender
 from attnjax.evaluation.protocols import Support
-from attnjax.evaluation.rating_baselines import (
-    Answers,
-    biased_factors,
-    constant,
-    empirical_bayes,
-    item_means,
-    linear_bandit,
-    linear_recommender,
-    rating_neighbours,
-)
+from attnjax.evaluation.rating_baselines import Answers, constant, item_means, rating_neighbours
 
 USERS, ITEMS = 60, 12
 RNG = np.random.default_rng(0)
@@ -119,6 +111,8 @@ def test_mistakes_are_refused():
         linear_recommender(linear_bandit(DATA, TRAIT), value="clicks")
     with pytest.raises(UserError, match="finite features of the 12 items"):
         linear_bandit(DATA, TRAIT[:3])
+    with pytest.raises(UserError, match="neighbours >= 1"):
+        rating_neighbours(DATA, neighbours=0)
     with pytest.raises(UserError, match="factors >= 1"):
         empirical_bayes(DATA, factors=0)
     with pytest.raises(UserError, match="l2 > 0 and bias_l2 > 0"):

@@ -5,8 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from attnjax.evaluation.linear_baselines import empirical_bayes, linear_recommender
 from attnjax.evaluation.protocols import Support, newcomers
-from attnjax.evaluation.rating_baselines import Answers, empirical_bayes, linear_recommender
+from attnjax.evaluation.rating_baselines import Answers
 from attnjax.models import affine_adaptation
 from attnjax.reproduction import find_project, read_record
 from experiments.cold_start import linear, meta
