@@ -73,7 +73,7 @@ def affine_adaptation(
         liked: (users, items), 1 where the user liked the item, else 0.
         disliked: (users, items), 1 where the user did something else with it.
         after: the numbers n, rising, the first 0. A user with fewer than n + 1 events has all but one shown.
-        l2: above 0, one for each n or one for all; in units of users.
+        l2: above 0, in units of users: one for each n, or one number that is multiplied by n.
         fewest: columns of fewer users have no weights.
 
     Returns:
@@ -89,7 +89,7 @@ def affine_adaptation(
     """
     likes, others = np.asarray(liked, np.float32), np.asarray(disliked, np.float32)
     known = tuple(int(n) for n in after)
-    penalties = np.broadcast_to(np.asarray(l2, np.float64), len(known)) if np.ndim(l2) == 0 else np.asarray(l2)
+    penalties = np.multiply(l2, np.maximum(known, 1)) if np.ndim(l2) == 0 else np.asarray(l2)
     rising = known[:1] == (0,) and all(a < b for a, b in itertools.pairwise(known))
     if likes.ndim != 2 or likes.shape != others.shape or ((likes + others) > 1).any():
         fail(
@@ -103,7 +103,7 @@ def affine_adaptation(
             "affine_adaptation",
             expected="rising numbers that start with 0, and l2 above 0 for each",
             got=f"{after} and {l2}",
-            advice="E.g. (0, 1, 5, 20) and 10.",
+            advice="E.g. (0, 1, 5, 20) and 0.3.",
         )
     events = np.concatenate([likes, others], axis=1)
     columns = np.flatnonzero(events.sum(axis=0) >= fewest)

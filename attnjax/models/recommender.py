@@ -129,7 +129,7 @@ class PolicyNetwork(nn.Module):
         of_user = nn.Dense(self.features, name="user")(user)
         of_items = nn.Dense(self.features, use_bias=False, name="items")(items)
         hidden = nn.gelu(of_user[None, :] + of_items + of_items * of_user[None, :])
-        return nn.Dense(1, kernel_init=nn.initializers.zeros_init(), name="out")(hidden)[:, 0]
+        return nn.Dense(1, use_bias=False, kernel_init=nn.initializers.zeros_init(), name="out")(hidden)[:, 0]
 
 
 class ThreeNetworks(nn.Module):

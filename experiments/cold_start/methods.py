@@ -147,7 +147,7 @@ def methods(protocol: str, space: str, after: tuple[int, ...]) -> dict[str, Meth
         """All values, or the middle one only."""
         return values if full else values[len(values) // 2 :][:1]
 
-    priors = _grid(prior=(1e-6, 0.1, 0.3, 1.0) if full else (1e-6, 0.3))
+    priors = _grid(prior=(1e-6, 0.3, 1.0, 3.0) if full else (1e-6, 1.0))
     bonuses = _grid(bonus=(0.0, 0.25, 0.5, 1.0)) if protocol == "replay" and full else _grid(bonus=(0.0,))
     values = some("stars", "likes") if protocol == "replay" else ("stars",)
     sweeps = 20 if full else 6
@@ -200,12 +200,12 @@ def methods(protocol: str, space: str, after: tuple[int, ...]) -> dict[str, Meth
         "biased_factors": factors,
         "linear_bandit": Method(_linear_bandit, _grid(l2=some(3.0, 10.0, 30.0, 100.0)), bonuses),
         "empirical_bayes": bayes,
-        "affine": Method(_affine, _grid(l2=some(5.0, 10.0, 20.0, 40.0), after=(after,)), [{}]),
+        "affine": Method(_affine, _grid(l2=some(0.1, 0.3, 1.0), after=(after,)), [{}]),
     }
     if protocol == "replay":
         return {**found, "meta_linear": meta_linear}
     steps = (0, 100, 300) if full else (0, 50)
     for kind in meta.KINDS if full else ("context",):
-        space = _grid(kind=(kind,), after=(after,), l2=(10.0,), iterations=(steps,))
+        space = _grid(kind=(kind,), after=(after,), l2=(0.3,), iterations=(steps,))
         found[f"meta_{kind}"] = Method(_meta_curve, space, _grid(steps=steps))
     return found

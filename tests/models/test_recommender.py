@@ -91,7 +91,6 @@ def test_a_prior_is_added(params, apply):
 
 def test_only_the_decision_layers_adapt_and_all_are_learned(params):
     """As in MeLU: the inner loop moves the policy network, the meta-gradient reaches all."""
-    count = len(jax.tree.leaves(params["params"]))
 
     def loss(tree, support):
         found = MODEL.apply({"params": tree}, support[0], ABOUT)
@@ -105,9 +104,7 @@ def test_only_the_decision_layers_adapt_and_all_are_learned(params):
     assert moved == {"decision"}
     tasks = jax.tree.map(lambda *x: jnp.stack(x), *[(behaviour(4, s), jnp.array(s)) for s in (1, 2)])
     _, gradient = jax.jit(learner.gradient)(meta, Tasks(tasks, tasks))
-    reached = [bool((leaf != 0).any()) for leaf in jax.tree.leaves(gradient.theta)]
-    assert len(reached) == count
-    # A key's bias shifts all of a query's scores alike, so attention and the loss do not depend on it.
+    # A key's bias shifts all scores of a query alike, so no attention depends on it.
     silent = [
         jax.tree_util.keystr(path, simple=True, separator="/")
         for path, leaf in jax.tree.leaves_with_path(gradient.theta)
