@@ -4,6 +4,7 @@ What is fitted is a table of answers; what comes out recommends as `attnjax.eval
 float64, dense. `attnjax.evaluation.linear_baselines` has matrix factorisation and two bandits.
 """
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -142,9 +143,11 @@ def rating_neighbours(
         least = np.partition(abs(near), -neighbours, axis=0)[-neighbours]
         near = np.where(abs(near) >= least[None, :], near, 0)
 
+    read: Callable[[Any], Any] = likes if value == "likes" else np.asarray
+
     def adapt(support: Support) -> tuple[NDArray, NDArray]:
         held = histories(support, data.num_items, np.ones_like)
-        said = histories(support, data.num_items, likes if value == "likes" else np.asarray)
+        said = histories(support, data.num_items, read)
         return held, held * (said - means[None, :])
 
     def scores(state: tuple[NDArray, NDArray]) -> NDArray:

@@ -83,7 +83,8 @@ def _against_best(tables: dict[str, NDArray]) -> tuple[list[str], dict[str, Any]
     rivals = [name for name in tables if name not in OURS]
     rows = range(len(next(iter(tables.values()))))
     best = [max(rivals, key=lambda name, row=row: float(tables[name][row].mean())) for row in rows]
-    gain, better = {}, {}
+    gain: dict[str, Any] = {}
+    better: dict[str, Any] = {}
     for name in (name for name in OURS if name in tables):
         pairs = [(tables[name][row], tables[best[row]][row]) for row in rows]
         gain[name] = [users_interval(ours, theirs, resamples=RESAMPLES) for ours, theirs in pairs]
@@ -140,7 +141,8 @@ def _rating(config: Any, measured: dict[str, dict[str, NDArray]]) -> dict[str, A
 
 def _shown(config: Any, folds: list[dict[str, Any]], directors: NDArray) -> dict[str, Any]:
     """What all lists together show: how much of the catalogue, and how unequally it exposes directors."""
-    num_items, found = len(directors), {}
+    num_items = len(directors)
+    found: dict[str, Any] = {}
     for name in folds[0]:
         lists = np.moveaxis(np.concatenate([fold[name]["lists"] for fold in folds]), 1, 0)
         exposure = [creator_exposure(of, directors) for of in lists]

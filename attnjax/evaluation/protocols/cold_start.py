@@ -93,7 +93,8 @@ def cold_start(recommender: Recommender, who: Newcomers, num_items: int, *, quer
     precision, ndcg = first_of_both(predicted, who.rating[:, :query], k)
     broken = np.isnan(predicted).any(axis=1)
     error = np.abs(np.clip(predicted, *STARS) - who.rating[:, :query]).mean(axis=1)
-    return ColdStart(*(np.where(broken, np.nan, x) for x in (precision, ndcg, error)), int(broken.sum()))
+    precision, ndcg, mae = (np.where(broken, np.nan, found) for found in (precision, ndcg, error))
+    return ColdStart(precision, ndcg, mae, int(broken.sum()))
 
 
 def first_of_both(predicted: ArrayLike, true: ArrayLike, k: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -72,7 +72,7 @@ def likes(rating: Any) -> Any:
 def from_histories(
     scorer: Callable[[NDArray[np.float64]], Any],
     num_items: int,
-    weigh: Callable[[NDArray[np.float32]], NDArray[np.float64]] = likes,
+    weigh: Callable[[Any], Any] = likes,
 ) -> Recommender:
     """The recommender of a scorer of histories, such as those of `attnjax.evaluation.baselines`.
 
@@ -93,9 +93,7 @@ def from_histories(
     return Recommender(functools.partial(histories, num_items=num_items, weigh=weigh), scorer)
 
 
-def histories(
-    support: Support, num_items: int, weigh: Callable[[NDArray[np.float32]], NDArray[np.float64]] = likes
-) -> NDArray[np.float64]:
+def histories(support: Support, num_items: int, weigh: Callable[[Any], Any] = likes) -> NDArray[np.float64]:
     """Supports as a matrix.
 
     Args:
