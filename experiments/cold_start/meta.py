@@ -4,8 +4,8 @@
                by Meta-SGD
     context    scores V c + b: a context c of few numbers adapts, by CAVIA with learned rates
 
-Both add to log softplus of the affine adaptation's scores, which is their start: untrained they rank as it does, by
-popularity before the first interaction. The maps that a user of training sees were fitted without that user, as a
+Both add to log softplus of the affine adaptation's scores: before learning and inner steps they rank as it does, which
+before the first interaction is by popularity. The maps that a user of training sees were fitted without that user, as a
 newcomer's are. Tasks are drawn as the protocol draws newcomers: of a random order the first n are shown, and the likes
 after the twentieth are to be named among all but the first twenty. The loss is their cross entropy; the inner loop's
 that of the likes among those shown.
@@ -147,8 +147,8 @@ def model_of(kind: str, learned: Learned, key: Array) -> Model:
         return Model(theta, of_context, learner(inner, functools.partial(_query_loss, of_context), init))
 
     network = ThreeNetworks(num_items, FEATURES)
-    few = behaviour_of(jnp.zeros(2, jnp.int32), jnp.zeros(2), jnp.zeros(2, bool))
-    params = network.init(key, few, about)["params"]
+    nothing = behaviour_of(jnp.zeros(2, jnp.int32), jnp.zeros(2), jnp.zeros(2, bool))
+    params = network.init(key, nothing, about)["params"]
 
     def of_networks(phi: Any, shown: Shown) -> Array:
         found: Any = network.apply({"params": phi}, shown.behaviour, about, prior=shown.prior)
@@ -207,12 +207,12 @@ def meta_learned(
 def _sampler(learned: Learned, after: tuple[int, ...], l2: float) -> Any:
     """Draws tasks from users of training, each seen through maps that were fitted to users of other parts."""
     users, pool = len(learned.liked), after[-1]
-    part = np.random.default_rng(learned.seed).permutation(users) % PARTS
-    others = [part != k for k in range(PARTS)]
+    dealt = np.random.default_rng(learned.seed).permutation(users) % PARTS
+    others = [dealt != k for k in range(PARTS)]
     maps = on_device([affine_adaptation(learned.liked[of], learned.others[of], after, l2) for of in others])
-    item, rating, mask = _events(learned)
-    enough = jnp.asarray(np.flatnonzero((mask.sum(axis=1) > pool + 5) & (learned.liked.sum(axis=1) > 5)))
-    item, rating, mask, part = (jnp.asarray(x) for x in (item, rating, mask, part))
+    events = _events(learned)
+    enough = jnp.asarray(np.flatnonzero((events[2].sum(axis=1) > pool + 5) & (learned.liked.sum(axis=1) > 5)))
+    item, rating, mask, part = (jnp.asarray(x) for x in (*events, dealt))
     lengths = jnp.asarray(after[1:])
 
     def one(user: Array, key: Array) -> Tasks:

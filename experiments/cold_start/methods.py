@@ -206,6 +206,6 @@ def methods(protocol: str, space: str, after: tuple[int, ...]) -> dict[str, Meth
         return {**found, "meta_linear": meta_linear}
     steps = (0, 100, 300) if full else (0, 50)
     for kind in meta.KINDS if full else ("context",):
-        space = _grid(kind=(kind,), after=(after,), l2=(0.3,), iterations=(steps,))
-        found[f"meta_{kind}"] = Method(_meta_curve, space, _grid(steps=steps))
+        settings = _grid(kind=(kind,), after=(after,), l2=(0.3,), iterations=(steps,))
+        found[f"meta_{kind}"] = Method(_meta_curve, settings, _grid(steps=steps))
     return found

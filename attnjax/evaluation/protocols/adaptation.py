@@ -77,7 +77,7 @@ def adaptation_curve(
     later = np.arange(who.item.shape[1])[None, :] >= known[-1]
     relevant = who.matrix(who.liked & later, num_items)
     excluded = who.matrix(np.broadcast_to(~later, who.mask.shape), num_items)
-    judged = relevant.any(axis=1)
+    judged = np.asarray(relevant.any(axis=1))
     measures, lists, failures = [], [], []
     shown = who.cut(max(known[-1], 1))
     for n in known:

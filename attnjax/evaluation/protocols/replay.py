@@ -76,7 +76,7 @@ def replay(
     stars = np.zeros((users, num_items), np.float32)
     rows, places = np.nonzero(own.mask)
     stars[rows, own.item[rows, places]] = own.rating[rows, places]
-    open_ = stars > 0
+    open_ = np.asarray(stars > 0)
     item, rating = np.zeros((users, steps), np.int32), np.zeros((users, steps), np.float32)
     played = np.zeros((users, steps), bool)
     failures, everyone = 0, np.arange(users)
@@ -84,7 +84,7 @@ def replay(
         scores = checked_scores("replay", recommender, Support(item, rating, played), num_items)
         failures += int(np.isnan(scores).any(axis=1).sum())
         ranked = np.where(np.isnan(scores), -np.inf, scores)
-        left = open_.any(axis=1)
+        left = np.asarray(open_.any(axis=1))
         # A user with nothing left has no choice to make; any will do, for it is not played.
         choice = top_items(ranked, np.where(left[:, None], ~open_, False), 1, seed + step)[:, 0]
         played[:, step] = left
