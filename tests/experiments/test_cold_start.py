@@ -174,10 +174,8 @@ def test_the_record_says_what_was_found(record):
             )
     rating = record.values["rating"]["measures"]
     assert rating["random"]["ndcg"]["mean"] == pytest.approx(0.5)
-    assert (
     errors = {name: of["mae"]["mean"] for name, of in rating.items()}
     assert all(error < errors["random"] for name, error in errors.items() if name != "random")
-    )
     assert all(count == 0 for part in ("curve", "rating") for count in record.values[part]["failures"].values())
 
 
