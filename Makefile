@@ -33,7 +33,7 @@ reproduce: $(READY) ## run the main job: the worked example, the real market, th
 	@$(BIN)/attnjax reproduce
 
 test: $(READY) check ## check style, types and floors, then run every test
-	@echo "== tests ($(WORKERS) workers; about 25 minutes on two cores)"
+	@echo "== tests ($(WORKERS) workers; about 35 minutes on two cores)"
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --cov --cov-report=term --cov-fail-under=90 --durations=25
 	@echo "== all tests passed. Next: 'make reproduce' runs the main job, 'make lab' opens the tutorials."
 

@@ -276,7 +276,8 @@ def exposure_of(market: Market, attention: Attention) -> Prices:
 def welfare_of(market: Market, attention: Attention) -> Welfare:
     """Each party's part of welfare under attention (u, n); the gradient is that of the formulas above."""
     exposure = exposure_of(market, attention)
-    scores = jnp.where(attention > 0, market.scores, 0)
+    excluded = (market.scores == -jnp.inf) & (attention == 0)
+    scores = jnp.where(excluded, 0, market.scores)
     return Welfare(
         satisfaction=jnp.sum(scores * attention),
         variety=-market.temperature * jnp.sum(jax.vmap(market.regularizer.value)(attention)),

@@ -52,8 +52,8 @@ FIRST, FACTOR = 0.3, 0.3
 SOLVED, STEPS = 0.01, 20
 """A smoothing is left once the gradient is relatively so small (and no more than eps), or after so many steps."""
 
-POLISH, EXACT = 6, 1e-6
-"""Newton steps to the root of the smoothed problem before it is differentiated, and how exactly that is solved."""
+POLISH = 6
+"""Newton steps to the root of the smoothed problem before it is differentiated."""
 
 
 class _State(NamedTuple):
@@ -303,7 +303,7 @@ def _newton_jvp(materialise: bool, primals: tuple, tangents: tuple) -> tuple[Fou
         return side(market).gradient(y, moved(market, y)[1], smoothing)
 
     _, d_gradient = jax.jvp(slope, (market,), (d_market,))
-    d_y = at.solve(-d_gradient, EXACT)
+    d_y = at.solve(-d_gradient)
     if isinstance(market.creator_value, Linear):
         d_y = d_market.creator_value.rates
     _, (d_attention, d_exposure, d_own) = jax.jvp(moved, (market, y), (d_market, d_y))

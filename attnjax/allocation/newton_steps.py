@@ -21,8 +21,9 @@ from attnjax.allocation.sweeps import Linearisation, is_dense, moved_by
 Prices = Float[Array, " c"]
 Scalar = Float[Array, ""]
 
-PRODUCTS, FORCING = 60, 0.1
-"""Conjugate gradients stop after so many products, or once the residual has fallen to so much of the gradient."""
+PRODUCTS, FORCING, EXACT = 60, 0.1, 1e-6
+"""Conjugate gradients stop after so many products, or once the residual has fallen to so much of the gradient: of a
+step, and of a derivative."""
 
 
 class System:
@@ -53,45 +54,49 @@ class System:
         if self._dense:
             half = jax.vmap(lambda column: side.pull(y, column), 1, 1)(at.hessian)
             of_users = jax.vmap(lambda row: side.pull(y, row))(half)
-            mean = (jnp.trace(of_users) + jnp.sum(own)) / y.size
-            gauge = side.gauge() * mean / y.size * jnp.ones_like(of_users)
-            self._hessian = of_users + jnp.diag(own + _ridge(jnp.diag(of_users))) + gauge
-            self._mean = mean
-            return
-        of_users = side.speed(y) ** 2 * at.hessian
-        mean, ridge = jnp.mean(own + of_users), _ridge(of_users)
+            diagonal = jnp.diag(of_users)
+            mean = jnp.mean(own + diagonal)
+            self._hessian = of_users + jnp.diag(own) + side.gauge() * mean / y.size * jnp.ones_like(of_users)
+        else:
+            diagonal = side.speed(y) ** 2 * at.hessian
+            mean = jnp.mean(own + diagonal)
 
-        def product(v: Prices) -> Prices:
-            change = creators.on_items(side.push(y, v))
-            felt = creators.exposure(moved_by(market, bonus, temperature, change))
-            return side.pull(y, felt) + (own + ridge) * v + side.gauge() * mean / y.size * jnp.sum(v)
+            def product(v: Prices) -> Prices:
+                change = creators.on_items(side.push(y, v))
+                felt = creators.exposure(moved_by(market, bonus, temperature, change))
+                return side.pull(y, felt) + own * v + side.gauge() * mean / y.size * jnp.sum(v)
 
-        self._product, self._diagonal, self._mean = product, own + of_users + ridge, mean
+            self._product = product
+        self._diagonal, self._mean, self._mean_of_users = own + diagonal, mean, jnp.mean(diagonal)
 
-    def solve(self, right: Prices, forcing: float = FORCING) -> Prices:
-        """H^-1 b (c,), with some rounding's worth of the users' curvature added to keep H positive definite."""
-        if self._dense:
-            return jax.scipy.linalg.cho_solve(jax.scipy.linalg.cho_factor(self._hessian), right)
+    def solve(self, right: Prices) -> Prices:
+        """H^-1 b (c,) for derivatives, with some rounding's worth of the users' curvature to keep H positive definite.
 
-        def by_gradients(product: Callable, right: Prices) -> Prices:
-            return conjugate_gradients(product, right, self._diagonal, forcing, PRODUCTS)
-
-        return jax.lax.custom_linear_solve(self._product, right, by_gradients, symmetric=True)
+        At the scale of the creators' a floor that binds would blur all others: its own curvature has no bound.
+        """
+        return self._solve(right, self._mean_of_users, EXACT)
 
     def direction(self, gradient: Prices) -> Prices:
-        """-H^-1 g, or a step down the gradient where H can't be factored."""
-        direction = -self.solve(gradient)
+        """-H^-1 g, or a step down the gradient where H can't be factored.
+
+        What is added here is at the scale of all curvature: where users are in no doubt theirs vanishes, and steps
+        would be as long as they are meaningless.
+        """
+        direction = -self._solve(gradient, self._mean, FORCING)
         downhill = -gradient / jnp.maximum(self._mean, 1e-30)
         return jnp.where(jnp.isfinite(direction).all(), direction, downhill)
 
+    def _solve(self, right: Prices, scale: Scalar, forcing: float) -> Prices:
+        info = jnp.finfo(right.dtype)
+        ridge = 16 * info.eps * scale + info.tiny
+        if self._dense:
+            factor = jax.scipy.linalg.cho_factor(self._hessian + ridge * jnp.eye(right.size, dtype=right.dtype))
+            return jax.scipy.linalg.cho_solve(factor, right)
 
-def _ridge(of_users: Prices) -> Array:
-    """What keeps H positive definite, at the scale of the users' curvature.
+        def by_gradients(product: Callable, right: Prices) -> Prices:
+            return conjugate_gradients(product, right, self._diagonal + ridge, forcing, PRODUCTS)
 
-    At the creators' a floor that binds would blur all others: its own curvature grows without bound.
-    """
-    info = jnp.finfo(of_users.dtype)
-    return 16 * info.eps * jnp.mean(of_users) + info.tiny
+        return jax.lax.custom_linear_solve(lambda v: self._product(v) + ridge * v, right, by_gradients, symmetric=True)
 
 
 def conjugate_gradients(

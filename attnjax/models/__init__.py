@@ -10,8 +10,9 @@ from attnjax.models.attention import (
     attention_weights,
 )
 from attnjax.models.attention_vector import AttentionVectorNet
-from attnjax.models.ease import ease_links
+from attnjax.models.ease import OwnPart, ease_links, ease_links_and_own, without_own
 from attnjax.models.encoders import Encoded, LSTMEncoder, TransformerBlock, TransformerEncoder
+from attnjax.models.preferences import PreferenceScores
 from attnjax.models.relevance import BiasedFactors, rating_error, rating_loss, relevance
 from attnjax.models.stakeholder_losses import (
     Losses,
@@ -48,7 +49,9 @@ __all__ = [
     "LSTMEncoder",
     "Losses",
     "MultiHeadAttention",
+    "OwnPart",
     "PlatformAttention",
+    "PreferenceScores",
     "Seen",
     "Spent",
     "Steering",
@@ -63,6 +66,7 @@ __all__ = [
     "decision_focused_loss",
     "drawn_scores",
     "ease_links",
+    "ease_links_and_own",
     "join",
     "rating_error",
     "rating_loss",
@@ -72,4 +76,5 @@ __all__ = [
     "stakeholder_losses",
     "two_stage_loss",
     "warm_start",
+    "without_own",
 ]

@@ -13,6 +13,7 @@ The attention vector adds nothing to what the network can represent: p * (W h + 
 without it. It is neither non-negative nor spends a budget; attention that does is `attnjax.models.attention`.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import flax.linen as nn
@@ -30,6 +31,8 @@ class AttentionVectorNet(nn.Module):
 
     Attributes:
         num_classes: how many outputs, and the length of the attention vector.
+        convolve: what convolves, as `jax.lax.conv_general_dilated` does, which is the default. `by_products` is for
+            training on CPUs.
 
     >>> net = AttentionVectorNet()
     >>> images = jnp.zeros((2, 32, 32, 3))
@@ -38,6 +41,7 @@ class AttentionVectorNet(nn.Module):
     """
 
     num_classes: int = 10
+    convolve: Callable[..., Array] | None = None
 
     @nn.compact
     def __call__(self, images: Float[Array, "*batch 32 32 3"]) -> Float[Array, "*batch c"]:
@@ -57,12 +61,45 @@ class AttentionVectorNet(nn.Module):
             )
         x = images
         for width in (32, 64):
-            x = nn.relu(nn.Conv(width, (3, 3), padding=1, name=f"conv_{width}")(x))
+            conv = nn.Conv(width, (3, 3), padding=1, conv_general_dilated=self.convolve, name=f"conv_{width}")
+            x = nn.relu(conv(x))
             x = nn.max_pool(x, (2, 2), strides=(2, 2))
         x = nn.relu(nn.Dense(128, name="dense_128")(x.reshape(*x.shape[:-3], -1)))
         x = nn.Dense(self.num_classes, name="outputs")(x)
         attention = self.param("attention", nn.initializers.normal(1.0), (self.num_classes,))
         return x * attention.reshape((1,) * (x.ndim - 1) + (-1,))
+
+
+def by_products(
+    images: Float[Array, "b h w c"], kernel: Float[Array, "r s c f"], strides: Any, padding: Any, **_: Any
+) -> Float[Array, "b p q f"]:
+    """A convolution of stride 1 as one matrix product of all patches.
+
+    The same numbers as `jax.lax.conv_general_dilated` to rounding. On CPUs XLA convolves slowly inside a loop, and a
+    training epoch is one (jax-ml/jax, issue 12868). Costs r s copies of the images.
+
+    Args:
+        images: (b, h, w, c).
+        kernel: (r, s, c, f).
+        strides: (1, 1).
+        padding: two pairs: before and after the rows, and the columns.
+
+    Returns:
+        (b, p, q, f).
+
+    Raises:
+        UserError: for another stride.
+
+    >>> by_products(jnp.ones((1, 3, 3, 1)), jnp.ones((3, 3, 1, 1)), (1, 1), ((1, 1), (1, 1)))[0, :, :, 0].tolist()
+    [[4.0, 6.0, 4.0], [6.0, 9.0, 6.0], [4.0, 6.0, 4.0]]
+    """
+    if tuple(strides) != (1, 1):
+        fail("by_products", expected="strides (1, 1)", got=str(tuple(strides)), advice="Leave convolve out.")
+    height, width = kernel.shape[:2]
+    images = jnp.pad(images, ((0, 0), *padding, (0, 0)))
+    rows, columns = images.shape[1] - height + 1, images.shape[2] - width + 1
+    patches = [images[:, i : i + rows, j : j + columns] for i in range(height) for j in range(width)]
+    return jnp.concatenate(patches, axis=-1) @ kernel.reshape(-1, kernel.shape[-1])
 
 
 def squared_error(outputs: Float[Array, "*batch c"], labels: Int[Array, "*batch"]) -> Float[Array, ""]:

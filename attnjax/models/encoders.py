@@ -6,12 +6,14 @@
 is 0.
 """
 
+import functools
+from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Int
 
 from attnjax.errors import fail
 from attnjax.models.attention import SOFTMAX, Attended, AttentionRule, MultiHeadAttention, attention_mask
@@ -32,8 +34,9 @@ class Encoded(NamedTuple):
     """What an encoder returns.
 
     Attributes:
-        encoding: (..., t, features), 0 for padding.
-        weights: (..., layers, heads, t, t), each layer's attention, or None where there is none.
+        encoding: (..., t, features), 0 for padding; (..., 1, features) from an encoder of the last event only.
+        weights: (..., layers, heads, t, t), each layer's attention, or None where there is none; of the last event
+            only, (..., layers, heads, 1, t).
     """
 
     encoding: Float[Array, "*batch t d"]
@@ -66,6 +69,7 @@ class TransformerBlock(nn.Module):
         mask: Bool[Array, "*batch heads t t"] | None = None,
         bias: Float[Array, "*batch heads t t"] | None = None,
         *,
+        place: Int[Array, "*batch"] | None = None,
         deterministic: bool = True,
     ) -> Attended:
         """The sequence (..., t, d) after the block, and the attention (..., heads, t, t) spent in it.
@@ -74,13 +78,18 @@ class TransformerBlock(nn.Module):
             sequence: (..., t, d).
             mask: broadcasts to (..., heads, t, t).
             bias: broadcasts to (..., heads, t, t).
+            place: (...,), to go on with this place of the sequence alone: all others are attended to, and no more.
+                What is returned, and mask and bias, then have one row in place of t.
             deterministic: False for dropout, with a key `dropout` in `rngs`.
         """
         width = sequence.shape[-1]
         drop = nn.Dropout(self.dropout, deterministic=deterministic)
         normed = nn.LayerNorm(dtype=self.dtype, name="attention_norm")(sequence)
+        asking = normed
+        if place is not None:
+            asking, sequence = (jnp.take_along_axis(x, place[..., None, None], axis=-2) for x in (normed, sequence))
         attention = MultiHeadAttention(self.num_heads, rule=self.rule, dtype=self.dtype, name="attention")
-        added, weights = attention(normed, mask=mask, bias=bias)
+        added, weights = attention(asking, normed, mask=mask, bias=bias)
         sequence = sequence + drop(added)
         normed = nn.LayerNorm(dtype=self.dtype, name="mlp_norm")(sequence)
         hidden = nn.gelu(nn.Dense(self.expansion * width, dtype=self.dtype, name="mlp_in")(normed))
@@ -102,6 +111,8 @@ class TransformerEncoder(nn.Module):
         time_unit: where times are given: the gap below which they count as none, in their unit.
         dropout: the rate.
         dtype: of the computation; parameters are float32.
+        only_last: whether only the last event that is no padding is encoded: the same numbers for it, from the same
+            parameters, in a fraction of the time.
 
     >>> encoder = TransformerEncoder(features=8, num_heads=2)
     >>> x, valid = jnp.ones((5, 3)), jnp.array([True, True, True, False, False])
@@ -121,6 +132,7 @@ class TransformerEncoder(nn.Module):
     time_unit: float = 1.0
     dropout: float = 0.0
     dtype: Any = None
+    only_last: bool = False
 
     @nn.compact
     def __call__(
@@ -155,25 +167,38 @@ class TransformerEncoder(nn.Module):
                 advice="Leave it out for relative ones.",
             )
         x = nn.Dense(self.features, dtype=self.dtype, name="inputs")(_silenced(sequence, valid))
-        place = ranks(valid)
-        bias = None
+        rank = ranks(valid)
         if self.positions == "sinusoidal":
-            x = x + sinusoidal(place, self.features).astype(x.dtype)
+            x = x + sinusoidal(rank, self.features).astype(x.dtype)
         elif self.positions == "learned":
-            x = x + LearnedPositions(self.max_length, self.features, name="positions")(place).astype(x.dtype)
-        elif self.positions == "relative":
-            bias = RelativeBias(self.num_heads, self.max_length, name="positions")(place)
+            x = x + LearnedPositions(self.max_length, self.features, name="positions")(rank).astype(x.dtype)
+        biases: list[Callable[[Array | None], Array]] = []
+        if self.positions == "relative":
+            biases.append(functools.partial(RelativeBias(self.num_heads, self.max_length, name="positions"), rank))
         if times is not None:
-            gaps = TimeGapBias(self.num_heads, self.time_unit, name="time_gaps")(times, valid)
-            bias = gaps if bias is None else bias + gaps
+            gaps = TimeGapBias(self.num_heads, self.time_unit, name="time_gaps")
+            biases.append(functools.partial(gaps, times, valid))
+
+        def bias_of(place: Array | None) -> Array | None:
+            return functools.reduce(jnp.add, [bias(place) for bias in biases]) if biases else None
+
         mask = attention_mask(valid, causal=self.causal)
+        last = jnp.maximum(valid.shape[-1] - 1 - jnp.argmax(valid[..., ::-1], axis=-1), 0) if self.only_last else None
+        whole = bias_of(None) if self.num_layers > 1 or not self.only_last else None
         x = nn.Dropout(self.dropout, deterministic=deterministic)(x)
-        spent = []
+        spent: list[Array] = []
         for layer in range(self.num_layers):
             block = TransformerBlock(
                 self.num_heads, self.expansion, self.rule, self.dropout, self.dtype, name=f"block_{layer}"
             )
-            x, weights = block(x, mask, bias, deterministic=deterministic)
+            if last is not None and layer == self.num_layers - 1:
+                row = last[..., None, None, None]
+                one = jnp.take_along_axis(mask, row, axis=-2)
+                x, weights = block(x, one, bias_of(last), place=last, deterministic=deterministic)
+                spent = [jnp.take_along_axis(before, row, axis=-2) for before in spent]
+                valid = jnp.any(valid, axis=-1, keepdims=True)
+            else:
+                x, weights = block(x, mask, whole, deterministic=deterministic)
             spent.append(weights)
         x = nn.LayerNorm(dtype=self.dtype, name="norm")(x)
         return Encoded(_silenced(x, valid), jnp.stack(spent, axis=-4) if spent else None)

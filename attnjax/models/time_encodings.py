@@ -102,11 +102,16 @@ class RelativeBias(nn.Module):
     max_distance: int
 
     @nn.compact
-    def __call__(self, position: Int[Array, "*batch t"]) -> Float[Array, "*batch heads q k"]:
-        """The bias (..., heads, t, t) of scores between positions (..., t); 0 at initialisation."""
+    def __call__(
+        self, position: Int[Array, "*batch t"], place: Int[Array, "*batch"] | None = None
+    ) -> Float[Array, "*batch heads q k"]:
+        """The bias (..., heads, t, t) of scores between positions (..., t); 0 at initialisation.
+
+        With a place (...,) only the row of that query, (..., heads, 1, t).
+        """
         far = self.max_distance
         table = self.param("table", nn.initializers.zeros_init(), (2 * far + 1, self.num_heads))
-        distance = position[..., :, None] - position[..., None, :]
+        distance = _asking(position, place)[..., :, None] - position[..., None, :]
         return jnp.moveaxis(table[jnp.clip(distance, -far, far) + far], -1, -3)
 
 
@@ -126,13 +131,23 @@ class TimeGapBias(nn.Module):
     num_knots: int = 16
 
     @nn.compact
-    def __call__(self, times: Times, valid: Valid) -> Float[Array, "*batch heads q k"]:
-        """The bias (..., heads, t, t) of scores between moments (..., t); 0 at initialisation and for padding."""
+    def __call__(
+        self, times: Times, valid: Valid, place: Int[Array, "*batch"] | None = None
+    ) -> Float[Array, "*batch heads q k"]:
+        """The bias (..., heads, t, t) of scores between moments (..., t); 0 at initialisation and for padding.
+
+        With a place (...,) only the row of that query, (..., heads, 1, t).
+        """
         table = self.param("table", nn.initializers.zeros_init(), (self.num_knots, self.num_heads))
-        both = valid[..., :, None] & valid[..., None, :]
-        gap = jnp.where(both, log_gaps(times[..., :, None], times[..., None, :], self.unit), 0)
+        both = _asking(valid, place)[..., :, None] & valid[..., None, :]
+        gap = jnp.where(both, log_gaps(_asking(times, place)[..., :, None], times[..., None, :], self.unit), 0)
         span = jnp.log1p(self.longest / self.unit)
         return jnp.where(both[..., None, :, :], jnp.moveaxis(interpolate(table, gap / span), -1, -3), 0)
+
+
+def _asking(values: Array, place: Array | None) -> Array:
+    """The values (..., t) of the queries: all, or (..., 1) that at the place (...,)."""
+    return values if place is None else jnp.take_along_axis(values, place[..., None], axis=-1)
 
 
 def interpolate(table: Float[Array, "knots d"], place: Float[Array, "*batch"]) -> Float[Array, "*batch d"]:

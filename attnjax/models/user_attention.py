@@ -1,12 +1,14 @@
 """How a user spends attention over items, from what they did and what is known of them.
 
-    s_i = <W h, v_i> + b_i + gain * sum over the history of m_t B[item_t, i],      a = the rule's attention at s
+    s_i = <W h, v_i> + b_i + gain * log(softplus(l_i / floor) / log 2),      a = the rule's attention at s
+    l_i = sum over the history of m_t B[item_t, i]
 
 h is the encoding of the history's last event (of a start token, if there is none), v_i an item's embedding, by its id
 and its features, tied to what the encoder reads. b_i is what everybody likes. B says which item leads to which, as in
 EASE (Steck 2019, Embarrassingly shallow autoencoders for sparse data), and m_t in (0, 2) how well an event is
-remembered, by how many came after it, its age and its rating. W starts at 0, so an untrained model ranks by popularity
-or by EASE's closed form: see `warm_start`. User attention of *Metaverse* §2.1 and §3.2 step 2.
+remembered, by how many came after it, its age and its rating. EASE's l_i is a probability of sorts and a score its
+logarithm: softplus, which keeps EASE's order, makes one of the other. W starts at 0, so an untrained model ranks by
+popularity or by EASE's closed form: see `warm_start`. User attention of *Metaverse* §2.1 and §3.2 step 2.
 """
 
 from typing import Any, NamedTuple
@@ -18,7 +20,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from attnjax.errors import fail
 from attnjax.models.attention import SOFTMAX, AttentionRule, attention_weights
-from attnjax.models.ease import ease_links
+from attnjax.models.ease import OwnPart, ease_links, without_own
 from attnjax.models.encoders import TransformerEncoder
 from attnjax.models.inputs import KnownEmbedding, with_flags
 from attnjax.models.time_encodings import interpolate, log_gaps, ranks
@@ -28,6 +30,9 @@ PAD = -1
 
 KNOTS, LONGEST = 16, 1e4
 """How finely memory is learned, and after how many events, or units of time, it is constant."""
+
+FLOOR = 0.02
+"""How large l_i is, before training, for an item to stand out from those that no link leads to."""
 
 
 class History(NamedTuple):
@@ -56,7 +61,7 @@ class Spent(NamedTuple):
         attention: (..., n), the attention spent, by the rule.
         state: (..., d), the user's encoding h.
         weights: (..., layers, heads, w + 1, w + 1), the encoder's attention among the start token and the last w
-            events, or None.
+            events; (..., layers, heads, 1, w + 1) from one with `only_last`; or None.
     """
 
     scores: Float[Array, "*batch n"]
@@ -106,6 +111,7 @@ class UserAttention(nn.Module):
         item_features: Float[Array, "n g"] | None = None,
         admissible: Bool[Array, "*batch n"] | None = None,
         *,
+        own: OwnPart | None = None,
         deterministic: bool = True,
     ) -> Spent:
         """Scores all items.
@@ -114,6 +120,8 @@ class UserAttention(nn.Module):
             history: of one user or, with leading axes, many.
             item_features: (n, g), about 0 in the mean, NaN where missing; None for items known by id only.
             admissible: (..., n), False for items that can't be had, such as those already seen; None for all.
+            own: what the users have put into B, as from `ease_links_and_own`: their scores are then those of a B
+                fitted without them. For training on users whom B was fitted to.
             deterministic: False for training, with a key `dropout` in `rngs`.
 
         Returns:
@@ -122,7 +130,7 @@ class UserAttention(nn.Module):
         Raises:
             UserError: if the columns of categories, the item features or admissible don't fit the model.
         """
-        self._check(history, item_features, admissible)
+        self._check(history, item_features, admissible, own)
         valid = history.items != PAD
         item = KnownEmbedding(self.num_items, self.features, self.unknown_rate, name="items")
         rows = item.rows(history.items, deterministic=deterministic)
@@ -157,24 +165,28 @@ class UserAttention(nn.Module):
             name="encoder",
         )
         encoded = encoder(sequence, present, times, deterministic=deterministic)
-        last = present.shape[-1] - 1 - jnp.argmax(present[..., ::-1], axis=-1)
-        state = jnp.take_along_axis(encoded.encoding, last[..., None, None], axis=-2)[..., 0, :]
+        state = encoded.encoding
+        if state.shape[-2] > 1:
+            last = present.shape[-1] - 1 - jnp.argmax(present[..., ::-1], axis=-1)
+            state = jnp.take_along_axis(state, last[..., None, None], axis=-2)
+        state = state[..., 0, :]
 
         read = nn.Dense(self.features, kernel_init=nn.initializers.zeros_init(), name="read")(state)
         bias = self.param("item_bias", nn.initializers.zeros_init(), (self.num_items,))
         scores = read @ table[: self.num_items].T + bias.reshape((1,) * (read.ndim - 1) + (-1,))
         if self.links:
-            scores = scores + self._linked(history, valid, newest, rows)
+            scores = scores + self._linked(history, valid, newest, rows, own)
         if admissible is not None:
             scores = jnp.where(admissible, scores, -jnp.inf)
         mask = None if admissible is None else admissible[..., None, :]
         attention = attention_weights(scores[..., None, :], mask, self.rule)
         return Spent(scores, attention[..., 0, :], state, encoded.weights)
 
-    def _linked(self, history: History, valid: Array, newest: Array, rows: Array) -> Array:
-        """gain * sum_t m_t B[item_t, :]: what is remembered, gathered by item, times B."""
+    def _linked(self, history: History, valid: Array, newest: Array, rows: Array, own: OwnPart | None) -> Array:
+        """gain * log(softplus(l / floor) / log 2): what is remembered, gathered by item, times B, as log odds."""
         links = self.param("links", nn.initializers.zeros_init(), (self.num_items, self.num_items))
         gain = self.param("link_gain", nn.initializers.constant(1.0), ())
+        floor = jnp.exp(self.param("link_log_floor", nn.initializers.constant(np.log(FLOOR)), ()))
         zeros = nn.initializers.zeros_init()
         by_order = self.param("memory_by_order", zeros, (KNOTS, 1))
         by_age = self.param("memory_by_age", zeros, (KNOTS, 1))
@@ -189,15 +201,25 @@ class UserAttention(nn.Module):
         users = flat_rows.shape[0]
         forgotten = jnp.zeros((users, self.num_items + 1), memory.dtype)
         remembered = forgotten.at[jnp.arange(users)[:, None], flat_rows].add(flat_memory)
-        linked = gain * (remembered[:, : self.num_items] @ links)
-        return linked.reshape(*valid.shape[:-1], self.num_items)
+        remembered = remembered[:, : self.num_items]
+        linked = remembered @ links
+        if own is not None:
+            linked = without_own(linked, remembered, OwnPart(*(part.reshape(linked.shape) for part in own)))
+        odds = linked / floor
+        # Below -10 the logarithm is its argument, to float32's last digits; where no link leads it is taken as 0.
+        logs = jnp.where(odds < -10, odds, jnp.log(nn.softplus(jnp.maximum(odds, -10))))
+        scores = gain * (logs - np.log(np.log(2)))
+        return scores.reshape(*valid.shape[:-1], self.num_items)
 
-    def _check(self, history: History, item_features: Array | None, admissible: Array | None) -> None:
+    def _check(
+        self, history: History, item_features: Array | None, admissible: Array | None, own: OwnPart | None
+    ) -> None:
         n, events = self.num_items, history.items.shape[-1]
         found = {
             "columns of categories": (history.categories.shape[-1], len(self.categories)),
             "rows of item features": (n if item_features is None else item_features.shape[0], n),
             "columns of admissible": (n if admissible is None else admissible.shape[-1], n),
+            "columns of the own part": (n if own is None else own.pull.shape[-1], n),
             "ratings": (history.ratings.shape[-1], events),
             "times": (history.times.shape[-1], events),
         }
@@ -218,7 +240,7 @@ class UserAttention(nn.Module):
             )
 
 
-def warm_start(params: Any, interactions: Float[Array, "u n"], *, l2: float | None = None, gain: float = 10.0) -> Any:
+def warm_start(params: Any, interactions: Float[Array, "u n"], *, l2: float | None = None, gain: float = 1.5) -> Any:
     """Parameters of a `UserAttention` that begins where simple methods end.
 
     Args:
@@ -226,7 +248,7 @@ def warm_start(params: Any, interactions: Float[Array, "u n"], *, l2: float | No
         interactions: (u, n), 1 where a user had to do with an item in training, else 0.
         l2: None: the item bias is the log of popularity. A number, for a model with links: B is `ease_links`, which
             knows popularity too, and the bias stays 0.
-        gain: what a unit of EASE's scores, between 0 and 1, is worth in log odds.
+        gain: what a unit of the logarithm of EASE's scores is worth in log odds.
 
     Returns:
         A tree of the same shape; until it is trained, the model ranks by popularity, or exactly as EASE does.

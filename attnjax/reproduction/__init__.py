@@ -10,7 +10,7 @@ Importing this package is quick: JAX, NumPy and matplotlib are imported by what 
 """
 
 from attnjax.reproduction.context import Context
-from attnjax.reproduction.experiment import Cost, Experiment, Figure, Outcome, Table, lazily
+from attnjax.reproduction.experiment import Cost, Experiment, Figure, Outcome, Table, lazily, with_interval
 from attnjax.reproduction.project import Project, find_project, load_experiment, load_experiments
 from attnjax.reproduction.records import Record, read_record
 from attnjax.reproduction.runner import Ran, keep, run_experiment
@@ -32,4 +32,5 @@ __all__ = [
     "load_experiments",
     "read_record",
     "run_experiment",
+    "with_interval",
 ]

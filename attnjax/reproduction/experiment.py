@@ -98,6 +98,21 @@ def lazily(path: str) -> Callable[..., Any]:
     return call
 
 
+def with_interval(found: Mapping[str, float], digits: int = 3, scale: float = 1.0) -> str:
+    """A table's cell: a mean with its interval, or alone where there is one seed.
+
+    Args:
+        found: `mean`, `low` and `high`, and `size` where known, as in a record's summary.
+        digits: after the point.
+        scale: all are multiplied by it, e.g. 100 for per cent.
+
+    >>> with_interval({"mean": 0.5, "low": 0.4, "high": 0.6, "size": 5}, 1, 100)
+    '50.0 [40.0, 60.0]'
+    """
+    mean, low, high = (f"{scale * found[name]:.{digits}f}" for name in ("mean", "low", "high"))
+    return mean if found.get("size") == 1 else f"{mean} [{low}, {high}]"
+
+
 def _nothing(record: "Record") -> Sequence[Any]:
     """Shows nothing: the default of an experiment without tables or figures."""
     return ()

@@ -58,6 +58,25 @@ class Drawn(NamedTuple):
     png: bytes
 
 
+def canvas(width: float = 6.4, height: float = 3.8) -> tuple[Any, Any]:
+    """An empty figure and its axes, for an experiment's `build`.
+
+    Args:
+        width: in inches.
+        height: likewise.
+
+    Returns:
+        A matplotlib `Figure` and `Axes`.
+
+    Raises:
+        UserError: if matplotlib is missing.
+    """
+    figure = need("matplotlib.figure", "attnjax report").Figure(figsize=(width, height), layout="constrained")
+    axes = figure.subplots()
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure, axes
+
+
 def draw(figure: Figure, where: str) -> Drawn:
     """Draws a figure in the house's style.
 

@@ -7,6 +7,7 @@ A record carries all of it. Some of it decides whether the record still stands f
 import hashlib
 import os
 import platform
+import re
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -123,16 +124,17 @@ def difference(before: Fingerprint, now: Fingerprint) -> str:
 def code_digest(project: Project, name: str) -> str:
     """Returns the SHA-256 over the Python files that an experiment's numbers may depend on.
 
-    These are the package without what only prints or judges records, and the experiment's own folder.
+    These are the package without what only prints or judges records, the experiment's own folder, and those of
+    experiments that it imports from.
 
     Args:
         project: where the experiment lives.
         name: its folder's name.
     """
     package = Path(attnjax.__file__).resolve().parent
-    folder = project.root / "experiments" / name
+    folders = [(one, project.root / "experiments" / one) for one in _imported(project, name)]
     digest = hashlib.sha256()
-    for label, base in (("attnjax", package), (name, folder)):
+    for label, base in [("attnjax", package), *folders]:
         for path in sorted(base.rglob("*.py")):
             inside = path.relative_to(base).as_posix()
             if label == "attnjax" and inside.startswith(_BYSTANDERS):
@@ -140,6 +142,18 @@ def code_digest(project: Project, name: str) -> str:
             content = path.read_bytes()
             digest.update(f"{label}/{inside}\0{len(content)}\0".encode() + content)
     return digest.hexdigest()
+
+
+def _imported(project: Project, name: str) -> list[str]:
+    """The experiment, then those whose code it uses, or whose code these use."""
+    found = [name]
+    for one in found:
+        for path in sorted((project.root / "experiments" / one).rglob("*.py")):
+            named = re.findall(
+                r"^\s*(?:from|import) experiments\.(\w+)", path.read_text(encoding="utf-8"), re.MULTILINE
+            )
+            found += [other for other in dict.fromkeys(named) if other not in found]
+    return found
 
 
 def versions() -> dict[str, str]:

@@ -4,7 +4,6 @@ MAML with policy gradients, through all steps that are tested. The surrogate of 
 steps DiCE's is unbiased, and so noisy that training diverges.
 """
 
-import functools
 from typing import Any
 
 import jax
@@ -13,24 +12,25 @@ import numpy as np
 import optax
 
 from attnjax.envs import PointMass, Policy, rollout
-from attnjax.meta import Meta, MetaState, learned_rates, log_rates, meta_start
+from attnjax.meta import Meta, learned_rates, log_rates, meta_start
 from attnjax.meta.rl import PPO, PolicyMAML, policy_iterations, policy_maml
 from attnjax.models.policies import FeedForwardPolicy
 from attnjax.reproduction import Context, Outcome
 from experiments.meta_tables.agents import moving
 from experiments.meta_tables.players import PLAY
+from experiments.meta_tables.stages import train_in_stages
 
 INIT, LEARN = 31, 32
 """Streams of a seed's key."""
 
 STEPS, TEST_EPISODES = 3, 40
-START_SCALE, REACH, DISCOUNT = 0.03, 0.3, 0.9
+START_SCALE, REACH, DISCOUNT = 0.03, 0.3, 0.99
 """The first standard deviation, the unit of the network's outputs, and the discount of both losses."""
 
-INNER_RATE, INNER_NORM = 5e-4, 100.0
+INNER_RATE, INNER_NORM = 2e-4, 500.0
 """The first rate of the inner steps, and the bound on their gradients."""
 
-LEARNING_RATE, RATE_OF_RATES, NORM = 2e-3, 0.03, 1.0
+LEARNING_RATE, RATE_OF_RATES, NORM = 2e-3, 0.02, 1.0
 """Of Adam for the parameters and for the logarithms of the inner rates, and the bound on the meta-gradient."""
 
 CALL, STAGE = 10, 50
@@ -91,33 +91,25 @@ class _Learner:
     def __call__(self, key: Any, context: Context, label: str) -> dict[str, Any]:
         """Trains with the key of a seed and tests: returns before adaptation and after each step, over goals."""
         params = self._net.init(jax.random.fold_in(key, INIT), jnp.zeros(2))
-        state = meta_start(self._maml.learner, self._optimizer, params)
-        structure = jax.tree.structure(state)
-        untrained, returns, finite = state.meta, [], True
-        for begin in range(0, self._config.point_iterations, STAGE):
-            end = min(begin + STAGE, self._config.point_iterations)
-            go_on = functools.partial(self._go_on, state, key, begin, end, context, label)
-            kept = context.stage(f"{label}_{end}", go_on)
-            state = jax.tree.unflatten(structure, [jnp.asarray(leaf) for leaf in kept["leaves"]])
-            returns.extend(kept["returns"])
-            finite &= kept["finite"]
+        untrained = meta_start(self._maml.learner, self._optimizer, params)
+        found = train_in_stages(
+            lambda state: self._advance(state, jax.random.fold_in(key, LEARN)),
+            untrained,
+            context,
+            label,
+            total=self._config.point_iterations,
+            call=CALL,
+            stage=STAGE,
+            report=lambda progress: np.asarray(progress.returns.mean(0)),
+        )
 
         def tested() -> dict[str, Any]:
             key_test = jax.random.fold_in(key, PLAY)
-            both = {"untrained": untrained, "maml": state.meta}
-            scale = float(jnp.exp(state.meta.theta["params"]["heads"]["log_scale"]).mean())
+            both = {"untrained": untrained.meta, "maml": found.state.meta}
+            scale = float(jnp.exp(found.state.meta.theta["params"]["heads"]["log_scale"]).mean())
             return {"scale": scale, **{name: self._test(meta, key_test) for name, meta in both.items()}}
 
-        return {"returns": returns, "finite": finite, **context.stage(f"{label}_test", tested)}
-
-    def _go_on(self, state: MetaState, key: Any, begin: int, end: int, context: Context, label: str) -> dict[str, Any]:
-        returns: list[Any] = []
-        finite = True
-        for _ in context.progress(range(begin, end, CALL), label):
-            state, progress = self._advance(state, jax.random.fold_in(key, LEARN))
-            returns.append(np.asarray(progress.returns.mean(0)))
-            finite &= bool(progress.finite.all())
-        return {"leaves": jax.tree.leaves(state), "returns": returns, "finite": finite}
+        return {"returns": found.reports, "finite": found.finite, **context.stage(f"{label}_test", tested)}
 
     def _returns(self, meta: Meta, key: Any) -> jax.Array:
         """(steps + 1,), the means over goals and episodes."""

@@ -13,13 +13,14 @@ import numpy as np
 import optax
 
 from attnjax.envs import BernoulliBandit, Policy, Trial, bayes_optimal_return, rollout
-from attnjax.meta.rl import PPO, Agent, RL2State, acting, rl2_start, rl2_updates
+from attnjax.meta.rl import PPO, Agent, acting, rl2_start, rl2_updates
 from attnjax.models.policies import GRUPolicy
 from attnjax.reproduction import Context, Outcome
 from experiments.meta_tables.agents import remembering
 from experiments.meta_tables.bandits import EXACT_PULLS
 from experiments.meta_tables.players import PLAY, block_keys
 from experiments.meta_tables.processes import ENV
+from experiments.meta_tables.stages import train_in_stages
 
 INIT, LEARN = 21, 22
 """Streams of a seed's key."""
@@ -119,7 +120,7 @@ class _Learner:
             play=self._play,
             sample_task=trial.sample_task,
             rows=self._training.rows,
-            updates=min(CALL, self._training.updates),
+            updates=CALL,
         )
         self._test = jax.jit(jax.vmap(self._earn, in_axes=(None, 0)))
 
@@ -128,28 +129,18 @@ class _Learner:
         memory = self._net.initial()
         seen = jnp.zeros(self._trial.observation_space.shape)
         params = self._net.init(jax.random.fold_in(key, INIT), memory, seen)
-        state = rl2_start(self._optimizer, params)
-        structure = jax.tree.structure(state)
-        rewards: list[Any] = []
-        finite = True
-        for begin in range(0, self._training.updates, STAGE):
-            end = min(begin + STAGE, self._training.updates)
-            go_on = functools.partial(self._go_on, state, key, begin, end, context, label)
-            kept = context.stage(f"{label}_{end}", go_on)
-            state = jax.tree.unflatten(structure, [jnp.asarray(leaf) for leaf in kept["leaves"]])
-            rewards.extend(kept["reward"])
-            finite &= kept["finite"]
-        earned = context.stage(f"{label}_test", functools.partial(self._tested, state.params, key))
-        return {"earned": earned, "reward": rewards, "finite": finite}
-
-    def _go_on(self, state: RL2State, key: Any, begin: int, end: int, context: Context, label: str) -> dict[str, Any]:
-        rewards: list[float] = []
-        finite = True
-        for _ in context.progress(range(begin, end, CALL), label):
-            state, progress = self._advance(state, jax.random.fold_in(key, LEARN))
-            rewards.append(float(progress.reward.mean()))
-            finite &= bool(progress.finite.all())
-        return {"leaves": jax.tree.leaves(state), "reward": rewards, "finite": finite}
+        found = train_in_stages(
+            lambda state: self._advance(state, jax.random.fold_in(key, LEARN)),
+            rl2_start(self._optimizer, params),
+            context,
+            label,
+            total=self._training.updates,
+            call=CALL,
+            stage=STAGE,
+            report=lambda progress: float(progress.reward.mean()),
+        )
+        earned = context.stage(f"{label}_test", functools.partial(self._tested, found.state.params, key))
+        return {"earned": earned, "reward": found.reports, "finite": found.finite}
 
     def _play(self, act: Any, memory: Any, task: Any, key: Any) -> Any:
         return rollout(self._trial, Policy(act, memory), task, key, self._trial.max_steps)

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from attnjax.reproduction import Figure, Record, Table
-from experiments.meta_tables.cells import mean_cell, over_seeds
+from attnjax.reproduction import Figure, Record, Table, with_interval
+from experiments.meta_tables.cells import over_seeds
 from experiments.meta_tables.published import POINT
 from experiments.meta_tables.show_play import (
     BANDIT_PLAYERS,
@@ -42,7 +42,10 @@ def _point_table(record: Record) -> Table:
         "The point mass: total reward of an episode",
         ("start", *("before" if n == 0 else f"{n} step{'s' * (n > 1)}" for n in steps)),
         [
-            *((label, *(mean_cell(record, f"point_{name}_{n}", 2) for n in steps)) for name, label in POINTS.items()),
+            *(
+                (label, *(with_interval(record.summary[f"point_{name}_{n}"], 2) for n in steps))
+                for name, label in POINTS.items()
+            ),
             *((f"{label}, published", *(f"{POINT[name][n]:.2f}" for n in steps)) for name, label in PRINTED.items()),
         ],
         f"{over_seeds(record)} {config['point_goals']:,} new goals per seed, 40 episodes before each step and after "

@@ -5,8 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from attnjax.reproduction import Record, Table
-from experiments.meta_tables.cells import canvas_and_axes, mean_cell, over_seeds
+from attnjax.reproduction import Record, Table, with_interval
+from attnjax.reproduction.figures import canvas
+from experiments.meta_tables.cells import over_seeds
 from experiments.meta_tables.published import BANDITS, PROCESSES, RL2_TASKS
 
 PROCESS_HORIZON = 10
@@ -58,7 +59,7 @@ def _far(record: Record, name: str, deviations: list[float], printed: float) -> 
 def _cells(record: Record, size: str, player: str, printed: dict[str, float], digits: int) -> list[Any]:
     """A mean, the published one, and how far apart they are."""
     name, players = f"{size}_{player}", _about(record)[size]
-    measured = mean_cell(record, name, digits) if player in players else "not run"
+    measured = with_interval(record.summary[name], digits) if player in players else "not run"
     if player not in printed:
         return [measured, "-", "-"]
     if player not in players:
@@ -101,7 +102,7 @@ def optimum_tables(record: Record) -> list[Table]:
 
     def percents(player: str) -> list[str]:
         names = [f"{size}_{player}_percent" for size in optimum]
-        return [mean_cell(record, name, 1) if name in record.summary else "not run" for name in names]
+        return [with_interval(record.summary[name], 1) if name in record.summary else "not run" for name in names]
 
     return [
         Table(
@@ -174,7 +175,7 @@ def size_label(size: str) -> str:
 
 def closeness(record: Record) -> Any:
     """Percent of the optimum, of each player."""
-    canvas, axes = canvas_and_axes()
+    figure, axes = canvas(height=4.0)
     sizes = list(record.values["bandits"]["optimum"])
     measured = [name for name in BANDIT_PLAYERS if f"{sizes[0]}_{name}_percent" in record.summary]
     players = [name for name in measured if name != "random"]
@@ -192,5 +193,5 @@ def closeness(record: Record) -> Any:
     axes.axvline(100, color="black", lw=0.6, ls="--")
     axes.set_xlim(left=70)
     axes.set_xlabel("percent of the Bayes optimum")
-    canvas.legend(loc="outside lower center", ncols=len(sizes), frameon=False, fontsize=8)
-    return canvas
+    figure.legend(loc="outside lower center", ncols=len(sizes), frameon=False, fontsize=8)
+    return figure

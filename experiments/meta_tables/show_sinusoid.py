@@ -4,8 +4,9 @@ from typing import Any
 
 import numpy as np
 
-from attnjax.reproduction import Record, Table
-from experiments.meta_tables.cells import canvas_and_axes, mean_cell, over_seeds
+from attnjax.reproduction import Record, Table, with_interval
+from attnjax.reproduction.figures import canvas
+from experiments.meta_tables.cells import over_seeds
 from experiments.meta_tables.published import SINUSOID, SINUSOID_SHOTS
 
 METHODS = {
@@ -25,7 +26,7 @@ def sinusoid_tables(record: Record) -> list[Table]:
     rows = [(method, how) for method in METHODS for how in INITS]
 
     def errors(method: str, how: str, shots: int) -> list[str]:
-        return [mean_cell(record, f"sinusoid_{method}_{how}_{shots}_{steps}") for steps in STEPS]
+        return [with_interval(record.summary[f"sinusoid_{method}_{how}_{shots}_{steps}"]) for steps in STEPS]
 
     def printed(method: str) -> list[Any]:
         return [SINUSOID.get(method, {}).get(steps, "-") for steps in STEPS]
@@ -54,7 +55,7 @@ def sinusoid_tables(record: Record) -> list[Table]:
                 (
                     METHODS[method],
                     INITS[how],
-                    mean_cell(record, f"sinusoid_{method}_{how}_start", 2),
+                    with_interval(record.summary[f"sinusoid_{method}_{how}_start"], 2),
                     *errors(method, how, SINUSOID_SHOTS),
                     *printed(method),
                 )
@@ -95,7 +96,7 @@ def sinusoid_tables(record: Record) -> list[Table]:
 
 def fine_tuning(record: Record) -> Any:
     """Error against steps, of each start."""
-    canvas, axes = canvas_and_axes()
+    figure, axes = canvas(height=4.0)
     for method, label in METHODS.items():
         names = [f"sinusoid_{method}_he_{SINUSOID_SHOTS}_{steps}" for steps in STEPS]
         found = [record.summary[name] for name in (f"sinusoid_{method}_he_start", *names)]
@@ -111,4 +112,4 @@ def fine_tuning(record: Record) -> Any:
     axes.set_xlabel("steps of gradient descent")
     axes.set_ylabel("mean squared error")
     axes.legend(frameon=False, fontsize=8)
-    return canvas
+    return figure

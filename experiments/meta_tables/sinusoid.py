@@ -29,6 +29,7 @@ from attnjax.meta import (
     over_tasks,
 )
 from attnjax.reproduction import Context, Outcome
+from experiments.meta_tables.stages import train_in_stages
 
 INIT, TRAIN, TEST, TUNE, CURVES = 1, 2, 3, 4, 5
 """Streams of a seed's key."""
@@ -148,27 +149,22 @@ def _trained(config: Any, keys: jax.Array, context: Context) -> dict[str, Any]:
         one_seed = meta_iterations(chosen, optimizer, sample, CALL)
         return jax.lax.map(lambda given: one_seed(*given), (states, streams))
 
-    def go_on(states: Any, name: str, begin: int, end: int, label: str) -> dict[str, Any]:
-        finite = True
-        for _ in context.progress(range(begin, end, CALL), label):
-            states, progress = advance(states, names.index(name), streams)
-            finite &= bool(progress.finite.all())
-        return {"leaves": jax.tree.leaves(states), "finite": finite}
-
     found: dict[str, Any] = {name: {"finite": True} for name in names}
     for name, how in itertools.product(reversed(names), INITS):
         thetas = jax.vmap(functools.partial(initial, how=how))(
             jax.vmap(lambda key: jax.random.fold_in(key, INIT))(keys)
         )
-        states = jax.vmap(functools.partial(meta_start, learners[name], optimizer))(thetas)
-        structure = jax.tree.structure(states)
-        for begin in range(0, config.iterations, STAGE):
-            end = min(begin + STAGE, config.iterations)
-            label = f"{name}_{how}_{end}"
-            kept = context.stage(label, functools.partial(go_on, states, name, begin, end, label))
-            states = jax.tree.unflatten(structure, [jnp.asarray(leaf) for leaf in kept["leaves"]])
-            found[name]["finite"] &= kept["finite"]
-        found[name][how] = states.meta.theta
+        trained = train_in_stages(
+            functools.partial(advance, which=names.index(name), streams=streams),
+            jax.vmap(functools.partial(meta_start, learners[name], optimizer))(thetas),
+            context,
+            f"{name}_{how}",
+            total=config.iterations,
+            call=CALL,
+            stage=STAGE,
+        )
+        found[name]["finite"] &= trained.finite
+        found[name][how] = trained.state.meta.theta
     return found
 
 

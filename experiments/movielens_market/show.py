@@ -4,7 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from attnjax.reproduction import Figure, Record, Table
+from attnjax.reproduction import Figure, Record, Table, with_interval
+from attnjax.reproduction.figures import canvas
 
 NAMES = {
     "uniform": "uniform",
@@ -20,14 +21,6 @@ COLOURS = {
     "nash": "#009E73",
     "floors": "#D55E00",
 }
-
-
-def _mean(record: Record, name: str, digits: int = 3) -> str:
-    """A mean with its interval over seeds."""
-    found = record.summary[name]
-    if found["size"] == 1:
-        return f"{found['mean']:.{digits}f}"
-    return f"{found['mean']:.{digits}f} [{found['low']:.{digits}f}, {found['high']:.{digits}f}]"
 
 
 def tables(record: Record) -> list[Table]:
@@ -51,14 +44,14 @@ def tables(record: Record) -> list[Table]:
             [
                 (
                     NAMES[name],
-                    _mean(record, f"{name}_user_welfare_kept"),
-                    _mean(record, f"{name}_predicted_stars", 2),
-                    _mean(record, f"{name}_observed_stars", 2),
-                    _mean(record, f"{name}_films_in_effect", 0),
-                    _mean(record, f"{name}_creator_revenue"),
-                    _mean(record, f"{name}_gini"),
-                    "-" if name == "user_optimal" else _mean(record, f"{name}_directors_gaining", 2),
-                    _mean(record, f"{name}_platform_income"),
+                    with_interval(record.summary[f"{name}_user_welfare_kept"]),
+                    with_interval(record.summary[f"{name}_predicted_stars"], 2),
+                    with_interval(record.summary[f"{name}_observed_stars"], 2),
+                    with_interval(record.summary[f"{name}_films_in_effect"], 0),
+                    with_interval(record.summary[f"{name}_creator_revenue"]),
+                    with_interval(record.summary[f"{name}_gini"]),
+                    "-" if name == "user_optimal" else with_interval(record.summary[f"{name}_directors_gaining"], 2),
+                    with_interval(record.summary[f"{name}_platform_income"]),
                 )
                 for name in NAMES
             ],
@@ -72,9 +65,9 @@ def tables(record: Record) -> list[Table]:
             "The relevance model, on held-out ratings",
             ("", "root mean squared error (stars)"),
             [
-                ("item mean", _mean(record, "rmse_item_mean", 4)),
-                ("biased matrix factorisation", _mean(record, "rmse_model", 4)),
-                ("reduction, paired", _mean(record, "rmse_reduction", 4)),
+                ("item mean", with_interval(record.summary["rmse_item_mean"], 4)),
+                ("biased matrix factorisation", with_interval(record.summary["rmse_model"], 4)),
+                ("reduction, paired", with_interval(record.summary["rmse_reduction"], 4)),
             ],
             over,
         ),
@@ -121,17 +114,8 @@ def figures(record: Record) -> list[Figure]:
     ]
 
 
-def _canvas(width: float = 6.4, height: float = 3.8) -> tuple[Any, Any]:
-    from matplotlib.figure import Figure as Canvas
-
-    canvas = Canvas(figsize=(width, height), layout="constrained")
-    axes = canvas.subplots()
-    axes.spines[["top", "right"]].set_visible(False)
-    return canvas, axes
-
-
 def _trade(record: Record) -> Any:
-    canvas, axes = _canvas()
+    figure, axes = canvas()
     for name, label in NAMES.items():
         x, y = record.summary[f"{name}_gini"], record.summary[f"{name}_user_welfare_kept"]
         axes.errorbar(
@@ -155,11 +139,11 @@ def _trade(record: Record) -> Any:
     axes.margins(0.15)
     axes.set_xlabel("Gini coefficient of directors' exposure")
     axes.set_ylabel("users' welfare kept")
-    return canvas
+    return figure
 
 
 def _groups(exposure: dict[str, Any]) -> Any:
-    canvas, axes = _canvas()
+    figure, axes = canvas()
     count = len(exposure["uniform"])
     width = 0.8 / len(NAMES)
     for k, (name, label) in enumerate(NAMES.items()):
@@ -168,11 +152,11 @@ def _groups(exposure: dict[str, Any]) -> Any:
     axes.set_xticks(range(count), ["least watched", *[""] * (count - 2), "most watched"])
     axes.set_ylabel("exposure (equal shares)")
     axes.legend(frameon=False, fontsize=8)
-    return canvas
+    return figure
 
 
 def _lorenz(curves: dict[str, Any]) -> Any:
-    canvas, axes = _canvas(4.8, 4.4)
+    figure, axes = canvas(4.8, 4.4)
     axes.plot([0, 1], [0, 1], color="black", lw=0.6)
     for name, label in NAMES.items():
         axes.plot(np.linspace(0, 1, len(curves[name])), curves[name], color=COLOURS[name], label=label)
@@ -180,4 +164,4 @@ def _lorenz(curves: dict[str, Any]) -> Any:
     axes.set_ylabel("share of exposure")
     axes.legend(frameon=False, fontsize=8)
     axes.set_aspect("equal")
-    return canvas
+    return figure

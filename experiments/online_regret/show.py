@@ -4,7 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from attnjax.reproduction import Figure, Record, Table
+from attnjax.reproduction import Figure, Record, Table, with_interval
+from attnjax.reproduction.figures import canvas
 
 NAMES = {
     "nash": "Nash welfare of creators",
@@ -14,12 +15,6 @@ NAMES = {
 }
 RUNS = {"random": "random order", "warm": "random order, warm start", "sorted": "sorted by taste"}
 COLOURS = {"nash": "#009E73", "floors": "#D55E00", "caps": "#0072B2", "caps_without_variety": "#CC79A7"}
-
-
-def _mean(record: Record, name: str, digits: int = 2) -> str:
-    """A mean with its interval over seeds."""
-    found = record.summary[name]
-    return f"{found['mean']:.{digits}f} [{found['low']:.{digits}f}, {found['high']:.{digits}f}]"
 
 
 def _percent(record: Record, name: str, digits: int = 2) -> str:
@@ -38,9 +33,9 @@ def tables(record: Record) -> list[Table]:
                 (
                     NAMES[name],
                     RUNS[how],
-                    _mean(record, f"{name}_{how}_exponent"),
-                    _mean(record, f"{name}_{how}_last_exponent"),
-                    _mean(record, f"{name}_{how}_regret", 1),
+                    with_interval(record.summary[f"{name}_{how}_exponent"], 2),
+                    with_interval(record.summary[f"{name}_{how}_last_exponent"], 2),
+                    with_interval(record.summary[f"{name}_{how}_regret"], 1),
                     _percent(record, f"{name}_{how}_relative_regret"),
                 )
                 for name in NAMES
@@ -94,11 +89,7 @@ def figures(record: Record) -> list[Figure]:
 
 
 def _growth(record: Record) -> Any:
-    from matplotlib.figure import Figure as Canvas
-
-    canvas = Canvas(figsize=(6.4, 4.2), layout="constrained")
-    axes = canvas.subplots()
-    axes.spines[["top", "right"]].set_visible(False)
+    figure, axes = canvas(height=4.2)
     counts = np.array(record.values["sizes"])
     for name, label in NAMES.items():
         for how, dash in {"random": "-", "sorted": "--", "warm": ":"}.items():
@@ -109,4 +100,4 @@ def _growth(record: Record) -> Any:
     axes.set_xlabel("users")
     axes.set_ylabel("regret (score times attention)")
     axes.legend(frameon=False, fontsize=8)
-    return canvas
+    return figure

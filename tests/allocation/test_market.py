@@ -106,6 +106,10 @@ def test_welfares_gradient_is_that_of_its_formula():
     np.testing.assert_allclose(gradient[used], expected[used], rtol=1e-13)
     assert np.isfinite(gradient).all()  # the excluded item has no part in it
 
+    # Where an admissible item gets nothing, a first unit is still worth its score.
+    satisfied = jax.grad(lambda a: welfare_of(market, a).satisfaction)(jnp.zeros((2, 3)))
+    np.testing.assert_array_equal(satisfied, np.where(np.isfinite(SCORES), SCORES, 0))
+
 
 @pytest.mark.usefixtures("x64")
 def test_best_responses_are_the_operator_row_by_row():

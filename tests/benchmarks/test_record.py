@@ -23,7 +23,7 @@ def ours(measured):
         OURS,
         seconds=0.1,
         times=[0.1] * 5,
-        first=2.1,
+        compilation=2.0,
         value=9.9995,
         bound=10.0004,
         peak_memory_gb=1.0,

@@ -9,6 +9,13 @@ import pytest
 
 from attnjax.envs import BernoulliBandit, Points, Trial, bayes_optimal_return
 from attnjax.reproduction import Context, find_project, read_record
+from experiments.meta_tables import EXPERIMENT
+from experiments.meta_tables.players import Row, measure, some
+from experiments.meta_tables.recurrent import trials
+from experiments.meta_tables.show import figures, tables
+from experiments.meta_tables.show_play import BANDIT_PLAYERS, PROCESS_PLAYERS
+from experiments.meta_tables.show_sinusoid import INITS, METHODS, SHOTS, STEPS
+from experiments.meta_tables.sinusoid import Shots, initial, loss, loss_of_shots
 
 
 @pytest.fixture(scope="module")
@@ -23,8 +30,6 @@ def record(clone):
 
 
 def test_every_row_is_measured(record):
-    from experiments.meta_tables.show_play import BANDIT_PLAYERS, PROCESS_PLAYERS
-    from experiments.meta_tables.show_sinusoid import INITS, METHODS, SHOTS, STEPS
 
     wanted = {f"bandit_10_5_{name}" for name in BANDIT_PLAYERS}
     wanted |= {f"bandit_10_5_{name}_percent" for name in BANDIT_PLAYERS}
@@ -69,7 +74,6 @@ def test_players_explore_as_they_should(record):
 
 
 def test_rl2_is_measured_on_the_tasks_of_its_table(record):
-    from experiments.meta_tables.recurrent import trials
 
     (trial,) = trials(types.SimpleNamespace(**record.config)).values()
     classical = Trial(BernoulliBandit(5, 10), episodes=1)
@@ -79,12 +83,10 @@ def test_rl2_is_measured_on_the_tasks_of_its_table(record):
     earned = record.per_seed["bandit_10_5_rl2"]
     np.testing.assert_allclose(record.per_seed["bandit_10_5_rl2_percent"], 100 * np.array(earned) / 6.66, rtol=1e-3)
     reward = np.array(record.values["rl2"]["bandit_10_5"]["reward"]).mean(0)
-    assert reward[-1] > reward[0] + 0.1  # forty small updates teach it a little
+    assert reward[-1] > reward[0] + 0.2  # sixty updates teach it a little
 
 
 def test_longer_trials_and_more_arms_are_learned_as_far_as_was_said():
-    from experiments.meta_tables import EXPERIMENT
-    from experiments.meta_tables.recurrent import trials
 
     sizes = trials(EXPERIMENT.presets["paper"])
     short = {"bandit_10_5", "bandit_10_10", "bandit_10_50"}
@@ -93,7 +95,6 @@ def test_longer_trials_and_more_arms_are_learned_as_far_as_was_said():
 
 
 def test_tables_and_figures_come_from_the_record(record):
-    from experiments.meta_tables.show import figures, tables
 
     shown = tables(record)
     assert [len(table.rows) for table in shown[:8]] == [8, 8, 8, 4, 11, 10, 10, 1]
@@ -108,7 +109,6 @@ def test_tables_and_figures_come_from_the_record(record):
 
 def test_a_setting_is_tuned_on_other_tasks_than_it_plays():
     """Players that earn what their setting says, less a distance: the nearest wins, alone of its row."""
-    from experiments.meta_tables.players import Row, measure, some
 
     config = types.SimpleNamespace(settings=3, block=4, play_tasks=8)
     rows = {
@@ -130,7 +130,6 @@ def test_a_setting_is_tuned_on_other_tasks_than_it_plays():
 
 
 def test_shots_that_do_not_count_change_nothing():
-    from experiments.meta_tables.sinusoid import Shots, initial, loss, loss_of_shots
 
     params = initial(jax.random.key(0), "he")
     x = jnp.linspace(-5, 5, 20)[:, None]

@@ -9,13 +9,20 @@ from agents_of_networks import history_agent, recurrent_agent
 
 from attnjax.envs import AutoReset, BernoulliBandit, BernoulliTask, Policy, Trial, rollout
 from attnjax.errors import UserError
-from attnjax.meta.rl import PPO, Categorical, Decision, play_tasks, recurrent, rl2_start, rl2_updates, successor_values
+from attnjax.meta.rl import PPO, play_tasks, rl2_start, rl2_updates, successor_values
 from attnjax.models.policies import GRUPolicy, HistoryPolicy
 
 EPISODES = 4
 ENV = Trial(BernoulliBandit(arms=2, pulls=1), EPISODES)
 SEEN = ENV.observation_space.shape
-SETTINGS = PPO(discount=1.0, decay=0.5, entropy_weight=0.003, epochs=2, minibatches=2)
+UPDATES, CALLS = 20, 2
+SETTINGS = PPO(
+    discount=1.0,
+    decay=0.5,
+    entropy_weight=lambda done: jnp.where(done < UPDATES * CALLS, 0.003, jnp.nan),
+    epochs=2,
+    minibatches=2,
+)
 GRU = GRUPolicy(actions=2, features=16)
 HISTORY = HistoryPolicy(actions=2, length=EPISODES + 1, features=16, heads=2)
 NETWORKS = {"gru": (GRU, recurrent_agent(GRU)), "attention": (HISTORY, history_agent(HISTORY))}
@@ -58,20 +65,24 @@ def start(name, optimizer):
 
 def trained(name):
     optimizer = optax.adam(1e-2)
-    run = rl2_updates(NETWORKS[name][1], optimizer, SETTINGS, play=play, sample_task=two_arms, rows=128, updates=20)
-    state, progress = start(name, optimizer), None
-    with jax.debug_key_reuse(True):  # no key is used twice
-        for _ in range(2):
-            state, progress = run(state, jax.random.key(2))
-            jax.block_until_ready(state)
+    run = rl2_updates(
+        NETWORKS[name][1], optimizer, SETTINGS, play=play, sample_task=two_arms, rows=128, updates=UPDATES
+    )
+    state, progress = start(name, optimizer), []
+    with jax.debug_key_reuse(name == "gru"):  # no key is used twice
+        for _ in range(CALLS + 1):
+            state, last = run(state, jax.random.key(2))
+            progress.append((state, last))
+        jax.block_until_ready(state)
     assert run._cache_size() == 1
-    return state, progress
+    return progress
 
 
 @pytest.fixture(scope="module", params=NETWORKS)
 def learned(request):
     """Trained on single trials, and 1,000 rows of two trials in a row with one task."""
-    state, progress = trained(request.param)
+    progress = trained(request.param)
+    state = progress[CALLS - 1][0]
     agent = NETWORKS[request.param][1]
     tasks = jax.vmap(two_arms)(jax.random.split(jax.random.key(3), 1000))
     keys = jax.random.split(jax.random.key(4), 1000)
@@ -81,13 +92,20 @@ def learned(request):
 
 def test_memory_survives_an_episodes_end_and_not_a_trials(learned):
     """Chance again at the first pull of the second trial, though its task is the same."""
-    _, state, progress, played = learned
-    assert bool(progress.finite.all())
-    assert int(state.updates) == 40
+    played = learned[3]
     reward = np.asarray(played.reward.mean(0))
     first = np.array([0, EPISODES])
     np.testing.assert_allclose(reward[first], 0.5, atol=0.08)  # five standard errors
     assert (np.delete(reward, first) > 0.9).all()
+
+
+def test_updates_are_counted_over_calls(learned):
+    """Each call with the same key draws tasks of its own, and the entropy's weight is asked with all updates done."""
+    progress = [last for _, last in learned[2]]
+    assert [bool(one.finite.all()) for one in progress] == [True] * CALLS + [False]
+    assert not progress[-1].finite.any()
+    assert int(learned[2][-1][0].updates) == UPDATES * (CALLS + 1)
+    assert float(progress[1].reward.mean()) > float(progress[0].reward.mean())
 
 
 def test_what_was_played_step_by_step_is_replayed_in_one_go(learned):
@@ -115,30 +133,6 @@ def test_what_was_played_step_by_step_is_replayed_in_one_go(learned):
     after = jax.jit(lambda row: successor_values(agent, state.params, row))(row)
     inside = np.flatnonzero(np.arange(2 * EPISODES - 1) % EPISODES != EPISODES - 1)
     np.testing.assert_allclose(after[inside], row.extras.value[inside + 1], atol=1e-4)
-
-
-def test_calls_are_cut_anywhere_and_an_entropy_weight_may_fall():
-    """Of two updates in one call, and one in each of two; the weight counts over calls, and is NaN from the third."""
-
-    def step(params, memory, observation):  # what each arm paid so far, and a weight on it
-        memory = memory + observation[1:3] * observation[3]
-        return memory, Decision(Categorical(params * memory), jnp.zeros(()))
-
-    optimizer = optax.sgd(0.1)
-    falling = PPO(minibatches=2, entropy_weight=lambda done: jnp.array([0.1, 0.0, jnp.nan])[done])
-    options = {"play": play, "sample_task": two_arms, "rows": 8}
-    two, one = (
-        rl2_updates(recurrent(step, jnp.zeros(2)), optimizer, falling, updates=count, **options) for count in (2, 1)
-    )
-    key, begun = jax.random.key(7), rl2_start(optimizer, jnp.array(0.5))
-    whole, progress = two(begun, key)
-    middle, first = one(begun, key)
-    end, second = one(middle, key)
-    assert float(end.params) == pytest.approx(float(whole.params), rel=1e-5)
-    assert float(middle.params) != float(begun.params)
-    np.testing.assert_allclose(progress.reward, [*first.reward, *second.reward], rtol=1e-6)
-    assert progress.finite.tolist() == [True, True]
-    assert one(end, key)[1].finite.tolist() == [False]
 
 
 def test_bad_sizes_are_refused():

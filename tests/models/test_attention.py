@@ -19,6 +19,7 @@ from attnjax.models import (
     AttentionRule,
     MultiHeadAttention,
     TransformerBlock,
+    TransformerEncoder,
     attend,
     attention_mask,
     attention_weights,
@@ -207,3 +208,23 @@ def test_dropout_leaves_attention_whole():
 def test_refusals(call, message):
     with pytest.raises(UserError, match=message):
         call()
+
+
+@pytest.mark.parametrize(("positions", "layers"), [("relative", 2), ("learned", 1)])
+def test_an_encoder_of_the_last_event_only_says_the_same_of_it(positions, layers):
+    """Whatever padding lies before and behind it; a sequence of nothing but padding is 0."""
+    rng = np.random.default_rng(5)
+    whole = TransformerEncoder(8, layers, 2, 2, AttentionRule(SquaredNorm()), causal=True, positions=positions)
+    only = whole.clone(only_last=True)
+    sequence = rng.normal(size=(4, 6, 3)).astype(np.float32)
+    times = np.cumsum(rng.integers(0, 9, (4, 6)), axis=1)
+    valid = np.array([[1] * 6, [0, 1, 0, 1, 1, 0], [0] * 5 + [1], [0] * 6], bool)
+    params = jax.jit(whole.init)(jax.random.key(0), sequence, valid, times)
+    params = jax.tree.map(lambda leaf: leaf + 0.3 * rng.normal(size=leaf.shape).astype(np.float32), params)
+    every, last = (jax.jit(encoder.apply)(params, sequence, valid, times) for encoder in (whole, only))
+    assert last.encoding.shape == (4, 1, 8)
+    assert last.weights.shape == (4, layers, 2, 1, 6)
+    for row, place in enumerate((5, 4, 5)):
+        np.testing.assert_allclose(last.encoding[row, 0], every.encoding[row, place], rtol=1e-5, atol=1e-5)
+        np.testing.assert_allclose(last.weights[row, ..., 0, :], every.weights[row, ..., place, :], atol=1e-6)
+    np.testing.assert_array_equal(last.encoding[3], 0)

@@ -7,7 +7,7 @@ import pytest
 
 from attnjax.errors import UserError
 from attnjax.models import AttentionVectorNet
-from attnjax.models.attention_vector import squared_error, without_attention
+from attnjax.models.attention_vector import by_products, squared_error, without_attention
 
 NET = AttentionVectorNet()
 IMAGES = np.random.default_rng(0).uniform(-1, 1, (3, 32, 32, 3)).astype(np.float32)
@@ -71,6 +71,31 @@ def test_the_attention_vector_adds_nothing_to_what_the_network_can_represent(par
     plain = without_attention(params)
     np.testing.assert_array_equal(plain["attention"], 1)
     np.testing.assert_allclose(outputs(plain, IMAGES), outputs(params, IMAGES), rtol=1e-4, atol=1e-5)
+
+
+def test_convolving_by_products_is_convolving():
+    """Outputs and derivatives, to rounding, for kernels and padding without symmetry."""
+    rng = np.random.default_rng(2)
+    images, kernel = rng.normal(size=(2, 6, 5, 3)), rng.normal(size=(3, 2, 3, 4))
+    padding = ((1, 0), (2, 1))
+    numbers = ("NHWC", "HWIO", "NHWC")
+
+    def directly(images, kernel):
+        return jax.lax.conv_general_dilated(images, kernel, (1, 1), padding, dimension_numbers=numbers)
+
+    def weighed(convolve):
+        def total(images, kernel):
+            found = convolve(images, kernel)
+            return jnp.sum(found * jnp.sin(jnp.arange(found.size)).reshape(found.shape)), found
+
+        return jax.jit(jax.grad(total, argnums=(0, 1), has_aux=True))(images, kernel)
+
+    expected = weighed(directly)
+    found = weighed(lambda images, kernel: by_products(images, kernel, (1, 1), padding))
+    for one, other in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
+    with pytest.raises(UserError, match=r"by_products: expected strides \(1, 1\), got \(2, 2\)"):
+        by_products(images, kernel, (2, 2), padding)
 
 
 def test_the_loss_is_the_sum_of_squares_against_one_hot():

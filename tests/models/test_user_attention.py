@@ -7,8 +7,20 @@ import pytest
 
 from attnjax.allocation import SquaredNorm
 from attnjax.errors import UserError
-from attnjax.models import PAD, AttentionRule, History, LSTMEncoder, UserAttention, ease_links, warm_start
+from attnjax.models import (
+    PAD,
+    AttentionRule,
+    History,
+    LSTMEncoder,
+    OwnPart,
+    UserAttention,
+    ease_links,
+    ease_links_and_own,
+    warm_start,
+    without_own,
+)
 from attnjax.models.inputs import KnownEmbedding
+from attnjax.models.user_attention import FLOOR
 
 N, T, U = 12, 6, 4
 RNG = np.random.default_rng(0)
@@ -70,7 +82,11 @@ def test_an_untrained_model_ranks_by_popularity_or_as_ease_does(fresh, run):
     counts = np.zeros((U, N))
     np.add.at(counts, (np.nonzero(ITEMS != PAD)[0], ITEMS[ITEMS != PAD]), 1)
     linear = run(warm_start(fresh, seen, l2=5.0, gain=2.0), HISTORY).scores
-    np.testing.assert_allclose(linear, 2 * counts @ np.asarray(ease_links(seen, 5.0)), rtol=1e-4, atol=1e-5)
+    ease = counts @ ease_links(seen, 5.0)
+    np.testing.assert_allclose(linear, 2 * np.log(np.logaddexp(0, ease / FLOOR) / np.log(2)), rtol=1e-3, atol=1e-3)
+    for ours, theirs in zip(np.asarray(linear), ease, strict=True):
+        apart = np.abs(np.diff(np.sort(theirs))).min() > 1e-6  # an empty history has no order
+        assert not apart or np.array_equal(np.argsort(ours), np.argsort(theirs))
 
 
 def test_ease_is_the_ridge_regression_of_each_item_on_all_others():
@@ -81,6 +97,27 @@ def test_ease_is_the_ridge_regression_of_each_item_on_all_others():
         others = np.delete(seen, item, axis=1)
         ridge = np.linalg.solve(others.T @ others + 3.0 * np.eye(5), others.T @ seen[:, item])
         np.testing.assert_allclose(np.delete(links[:, item], item), ridge, rtol=1e-4, atol=1e-6)
+
+
+def test_without_their_own_part_users_are_scored_by_links_that_never_saw_them(fresh, run):
+    """Refitted without the user's row, to the last digits; whatever of the history is remembered, and how well."""
+    rng = np.random.default_rng(2)
+    seen = (rng.random((U, N)) < 0.5).astype(float)
+    everyone = np.concatenate([seen, (rng.random((30, N)) < 0.3).astype(float)])
+    links, own = ease_links_and_own(everyone, 4.0)
+    np.testing.assert_allclose(links, ease_links(everyone, 4.0))
+    own = OwnPart(*(part[:U] for part in own))
+    remembered = seen * rng.random((U, N))
+    found = without_own(remembered @ links, remembered, own)
+    refitted = [ease_links(np.delete(everyone, u, axis=0), 4.0) for u in range(U)]
+    np.testing.assert_allclose(found, [remembered[u] @ refitted[u] for u in range(U)], rtol=1e-4, atol=1e-6)
+
+    params = spoil(fresh)
+    through = jax.jit(lambda params, own: MODEL.apply({"params": params}, HISTORY, ABOUT, own=own).scores)
+    scores = through({**params, "links": jnp.asarray(links, jnp.float32)}, own)
+    for u in range(U):
+        alone = run({**params, "links": jnp.asarray(refitted[u], jnp.float32)}, HISTORY).scores[u]
+        np.testing.assert_allclose(scores[u], alone, rtol=1e-3, atol=1e-4)
 
 
 def test_whatever_is_unseen_is_unknown_and_its_own_embedding(fresh, run):

@@ -129,6 +129,18 @@ def test_the_code_digest_covers_the_experiment_and_the_package(project, tmp_path
     assert code_digest(project, "toy") == digests[-1]
 
 
+def test_the_code_digest_covers_what_is_imported_from_other_experiments(project):
+    for name, code in {"base": "X = 1", "middle": "from experiments.base import X", "aside": "X = 1"}.items():
+        (project.root / "experiments" / name).mkdir()
+        (project.root / "experiments" / name / "__init__.py").write_text(code)
+    (project.root / "experiments" / "toy" / "more.py").write_text("def f():\n    from experiments.middle import X\n")
+    before = code_digest(project, "toy")
+    (project.root / "experiments" / "aside" / "__init__.py").write_text("X = 2")
+    assert code_digest(project, "toy") == before
+    (project.root / "experiments" / "base" / "__init__.py").write_text("X = 2")
+    assert code_digest(project, "toy") != before
+
+
 def git(project, *words):
     name = ["-c", "user.name=t", "-c", "user.email=t@example.org"]
     subprocess.run(["git", "-C", str(project.root), *name, *words], check=True, capture_output=True)

@@ -28,6 +28,10 @@ from experiments.benchmarks.allocation.tasks import Problem, Task, make_problem
 ENOUGH_SECONDS = 20.0
 """A peer whose runs have taken this long in all is not repeated further."""
 
+STEADY_SECONDS, STEADY_REPEATS = 3.0, 25
+"""A solve of milliseconds is repeated for so long, or so often, that what else the machine does for a moment can't
+move its median."""
+
 
 def main(folder: Path) -> None:
     """Solves what `request.json` asks for.
@@ -49,7 +53,7 @@ def main(folder: Path) -> None:
         prepared = solver.prepare(task, problem, setting, request["threads"])
         setup = time.perf_counter() - begin
         write_text(folder / "running.json", json.dumps({"since": time.time()}))
-        first = _timed(prepared.run)[1] if prepared.compiles else None
+        compilation = _compilation(prepared)
         raw, seconds = _timed(prepared.run)
         peak, answer = _peak_gb(), prepared.read(raw)
         raw = None
@@ -57,7 +61,7 @@ def main(folder: Path) -> None:
             "setting": setting,
             "precision": solver.PRECISION,
             "setup": setup,
-            "first": first,
+            "compilation": compilation,
             "times": [seconds],
             "seconds": seconds,
             "gap": None,
@@ -77,6 +81,14 @@ def main(folder: Path) -> None:
     write_text(folder / "done.json", json.dumps(extra))
 
 
+def _compilation(prepared: Prepared) -> float | None:
+    """Seconds by which the first brief call is longer than the next; none where nothing is compiled."""
+    if prepared.briefly is None:
+        return None
+    _, first = _timed(prepared.briefly)
+    return max(0.0, first - _timed(prepared.briefly)[1])
+
+
 def _timed(run: Callable[[], Any]) -> tuple[Any, float]:
     """Calls once; what came and the seconds it took."""
     begin = time.perf_counter()
@@ -86,7 +98,14 @@ def _timed(run: Callable[[], Any]) -> tuple[Any, float]:
 
 def _repeat(prepared: Prepared, repeats: int, times: list[float], *, patient: bool) -> None:
     """Runs again until there are enough times for a median: ours always, a peer until it has taken long enough."""
-    while len(times) < repeats and (patient or sum(times) < ENOUGH_SECONDS):
+
+    def enough() -> bool:
+        total = sum(times)
+        if len(times) < repeats:
+            return not patient and total >= ENOUGH_SECONDS
+        return len(times) >= STEADY_REPEATS or total >= STEADY_SECONDS or repeats == 1
+
+    while not enough():
         times.append(_timed(prepared.run)[1])
 
 

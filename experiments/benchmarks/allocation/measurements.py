@@ -31,7 +31,7 @@ class Measurement(NamedTuple):
         seconds: median time of the solve; if timed out, what the unfinished solve had taken; None where there is none.
         times: of each repeat.
         setup: seconds for building the problem, canonicalisation included.
-        first: seconds of the first call where it compiles.
+        compilation: seconds of compiling, where it compiles.
         setting: the tolerances that were used.
         precision: of the solver's arithmetic.
         value: welfare after repair.
@@ -55,7 +55,7 @@ class Measurement(NamedTuple):
     seconds: float | None
     times: list[float]
     setup: float | None
-    first: float | None
+    compilation: float | None
     setting: dict[str, Any]
     precision: str
     value: float | None

@@ -141,7 +141,7 @@ def _task(task: Task, solvers: Mapping[str, Measurement]) -> dict[str, Any]:
             "repeats": len(m.times),
             "spread": [min(m.times), max(m.times)] if m.times else None,
             "setup_seconds": m.setup,
-            "compile_seconds": _compile_seconds(m),
+            "compile_seconds": m.compilation,
             "all_settings_seconds": tried,
             "setting": m.setting,
             "precision": m.precision,
@@ -168,13 +168,6 @@ def _task(task: Task, solvers: Mapping[str, Measurement]) -> dict[str, Any]:
         "bound": bound,
         "solvers": rows,
     }
-
-
-def _compile_seconds(measurement: Measurement) -> float | None:
-    """What the first call took longer than a later one of the same setting."""
-    if measurement.first is None or not measurement.attempts or measurement.attempts[0]["seconds"] is None:
-        return None
-    return max(0.0, measurement.first - measurement.attempts[0]["seconds"])
 
 
 def _targets(known: dict[str, Task], rows: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -52,7 +52,7 @@ class Limits:
         memory_gb: resident memory of a peer's process, in gigabytes (10^9 bytes).
         our_seconds: wall time of ours, all its repeats included.
         our_memory_gb: resident memory of ours.
-        repeats: of a fast peer; one whose runs have taken 20 s in all is not repeated further.
+        repeats: of a fast peer, at least; one whose runs have taken 20 s in all is not repeated further.
     """
 
     seconds: float = 400.0
@@ -152,7 +152,10 @@ def measure(
     for task in known.values():
         for solver in (OURS, *task.peers):
             there = read_measurement(folder, task.name, solver)
-            if there is not None and there.fingerprint == _fingerprint(project, task, solver, here, limits):
+            ours = found[task.name].get(OURS)
+            stands = there is not None and there.fingerprint == _fingerprint(project, task, solver, here, limits)
+            # A machine is not as fast today as yesterday: a peer counts beside ours only if measured after it.
+            if there is not None and stands and (ours is None or solver == OURS or there.finished >= ours.finished):
                 found[task.name][solver] = there
     with only_writer(folder):
         shutil.rmtree(folder / WORK, ignore_errors=True)  # what a killed run left
@@ -174,6 +177,8 @@ def measure(
             measurement = measurement._replace(fingerprint=fingerprint)
             shutil.rmtree(folder / WORK)
             write_measurement(folder, measurement)
+            if solver == OURS:
+                found[task.name].clear()  # peers of another run
             found[task.name][solver] = measurement
             say(f"{label}: {_told(measurement)}")
     return found
@@ -309,7 +314,7 @@ def _read(task: Task, problem: Problem, solver: str, folder: Path, ended: _Ended
         seconds=unfinished,
         times=[],
         setup=None,
-        first=None,
+        compilation=None,
         setting={},
         precision=attempts[0]["precision"] if attempts else "",
         value=None,
@@ -333,12 +338,11 @@ def _read(task: Task, problem: Problem, solver: str, folder: Path, ended: _Ended
     fairness = None
     if problem.kind == "slates":
         fairness = slate_fairness(problem, repair(problem, np.asarray(attention, np.float64)))._asdict()
-    first = attempts[0]["first"]
     return empty._replace(
         seconds=unfinished if status == TIMED_OUT else statistics.median(best["times"]),
         times=best["times"],
         setup=best["setup"],
-        first=first,
+        compilation=attempts[0]["compilation"],
         setting=best["setting"],
         precision=best["precision"],
         value=judged.value,

@@ -55,7 +55,7 @@ class Task:
         candidates: items per user that may get attention; 0 for all of them.
         positions: length of a slate; 0 for no slates.
         must_spend: whether budgets are met with equality; else attention may stay unspent.
-        repeats: how many timed runs of ours; the median counts.
+        repeats: how many timed runs of ours, at least (1 is one alone); the median counts.
         growth: the family of tasks that differ in users only, or nothing.
         seed: of the problem.
     """
@@ -317,7 +317,7 @@ SMOKE: dict[str, dict[str, int]] = {
 """One task of each kind with all of its peers, at sizes that take no time."""
 
 COMPILE_SECONDS = 6.0
-"""What the first call of ours may take longer than the others, for any task of the table."""
+"""What compiling ours may take, for any task of the table."""
 
 GROWTH_PER_DECADE = 1.15
 """How much faster than the number of users the time may grow, per factor of ten in users."""

@@ -32,12 +32,12 @@ class Prepared(NamedTuple):
     Attributes:
         run: solves it; this is what is timed.
         read: turns what `run` returned into an answer.
-        compiles: whether the first call of `run` compiles, so that it should not count.
+        briefly: compiles what `run` needs and does little else; none where nothing is compiled.
     """
 
     run: Callable[[], Any]
     read: Callable[[Any], Answer]
-    compiles: bool = False
+    briefly: Callable[[], Any] | None = None
 
 
 class Solver(NamedTuple):
