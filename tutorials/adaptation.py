@@ -121,14 +121,15 @@ def starts(theta: NDArray, after: Mapping[int, NDArray], found: Mapping[str, flo
     """The mean loss against the start, before steps and after some; and the three starts."""
     with rc_context(STYLE):
         figure, axis = _canvas(1, 3.8)
-        for (steps, losses), colour in zip(after.items(), _steps(len(after)), strict=True):
+        for (steps, losses), colour in zip(after.items(), _steps(len(after) + 1)[:-1], strict=True):  # no pale one
             axis.plot(theta, losses, color=colour)
             label = "no step" if steps == 0 else f"after {steps} step{'s' * (steps > 1)}"
             axis.text(theta[-1] + 0.03, losses[-1], label, color=colour, va="center")
             axis.plot(theta[losses.argmin()], losses.min(), "o", color=colour)
         for name, start in found.items():
-            axis.axvline(start, color=COLOURS.get(name, GREEN), lw=1, ls="--")
-            axis.text(start, axis.get_ylim()[1], f" {name}", color=COLOURS.get(name, GREEN), rotation=90, va="top")
+            colour = COLOURS.get(name, GREEN)
+            axis.axvline(start, color=colour, lw=1, ls="--")
+            axis.text(start - 0.03, axis.get_ylim()[1], name, color=colour, rotation=90, ha="right", va="top")
         axis.set(xlabel="where to start", ylabel="mean loss of the two", xlim=(theta[0], theta[-1] + 0.5))
     _show(
         figure,
@@ -150,8 +151,8 @@ def adapting(means: Mapping[str, NDArray]) -> None:
     _show(
         figure,
         "06-adapting",
-        "Mean squared error on new curves against steps of adaptation: all three starts begin near 4; exact MAML falls "
-        "most with the first step, first-order less, pretraining little.",
+        "Mean squared error on new curves against steps of adaptation: all three starts begin near 3; exact MAML falls "
+        "most with the first step, first-order a little less, pretraining hardly.",
     )
 
 
@@ -185,17 +186,20 @@ def explorer(rewards: NDArray, best: float, chance: float, right: NDArray, habit
     """Learning over trials, learning within a trial, and the habits behind it."""
     with rc_context(STYLE):
         figure, (left, middle, last) = _canvas(3, 3.4)
-        left.plot(rewards, color=GREEN, lw=1.4)
-        for level, name in ((best, "the best there can be"), (chance, "at random")):
+        left.plot(np.arange(len(rewards)), rewards, color=GREEN, lw=0.6, alpha=0.5)
+        smooth = rewards[: len(rewards) // 5 * 5].reshape(-1, 5).mean(axis=1)
+        left.plot(5 * np.arange(len(smooth)) + 2, smooth, color=GREEN)
+        for level, name, place in ((best, "the best there can be", "bottom"), (chance, "at random", "top")):
             left.axhline(level, color=GREY, lw=1, ls="--")
-            left.text(len(rewards), level, name, color=GREY, ha="right", va="bottom")
+            left.text(len(rewards), level + (0.3 if place == "bottom" else 0), name, color=GREY, ha="right", va=place)
         left.set(xlabel="updates of the weights", ylabel="reward of a trial", title="Over trials")
+        left.set(ylim=(None, best + 0.5))
         pulls = np.arange(1, len(right) + 1)
         middle.plot(pulls, right, "-o", ms=4, color=GREEN)
         middle.set(xlabel="pull", ylabel="share who pull the better arm", ylim=(0.4, 1), title="Within a trial")
-        for (name, share), colour in zip(habit.items(), (BLUE, RED), strict=True):
+        for (name, share), colour, place in zip(habit.items(), (BLUE, RED), (1.04, 0.12), strict=True):
             last.plot(pulls[1:], share, "-o", ms=4, color=colour)
-            last.text(pulls[-1], share[-1] + 0.03, name, color=colour, ha="right")
+            last.text(pulls[-1], place, name, color=colour, ha="right")
         last.set(xlabel="pull", ylabel="share who stay", ylim=(0, 1.1), title="Habits")
     _show(
         figure,

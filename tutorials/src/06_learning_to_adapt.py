@@ -22,7 +22,7 @@
 # | | |
 # |---|---|
 # | **You need** | derivatives and the chain rule, gradient descent, a little JAX (`grad`, `vmap`) |
-# | **Time** | about 90 minutes to read and do; all cells together run in under 2 minutes on two cores |
+# | **Time** | about 90 minutes to read and do; all cells together run in under a minute on two cores |
 # | **Data** | none: every task is drawn here |
 #
 # **Afterwards you can**
@@ -182,21 +182,22 @@ pd.DataFrame({way: {"found": float(got), "formula": formula} for way, (got, form
 # ## 3 · Ten points of a sinusoid
 #
 # A task is a curve $y = A \sin(x - p)$ with an amplitude in $[0.1, 5]$ and a phase in $[0, \pi]$. Ten points are shown,
-# one step of $0.01$ is taken, and the network is judged on other points. Trained on everybody, a network can only
-# learn the mean of all curves: from one $x$ nobody can tell which curve it is. MAML's network starts near that mean as
-# well, but where one step leads to the curve.
+# one step with the rate $0.02$ is taken, and the network is judged on other points. Trained on everybody, a network can
+# only learn the mean of all curves: from one $x$ nobody can tell which curve it is. MAML's network starts near that
+# mean as well, but where one step leads to the curve.
 #
 # Three starts from the same initial parameters and the same tasks: no steps in training (pretraining), first-order,
-# exact. They differ in one argument.
+# exact. They differ in one argument. The last layer begins small: from large outputs the first inner steps would
+# overshoot, which section 4 is about.
 
 # %%
-curves, inner_rate, meta_batch = SinusoidTasks(), 0.01, 25
+curves, inner_rate, meta_batch, iterations = SinusoidTasks(), 0.02, 25, 2000
 sizes = [(1, 40), (40, 40), (40, 1)]
 
 
 def network(params, x):
     for kernel, bias in params[:-1]:
-        x = jax.nn.relu(x @ kernel + bias[None])
+        x = jnp.tanh(x @ kernel + bias[None])
     return x @ params[-1][0] + params[-1][1][None]
 
 
@@ -209,10 +210,10 @@ def some_curves(key, count=meta_batch, shots=10, query=10):
     return Tasks(few.support, few.query)
 
 
-keys = jax.random.split(jax.random.key(0), len(sizes))
+keys, scales = jax.random.split(jax.random.key(0), len(sizes)), (1.0, 1.0, 0.1)
 initial = [
-    (jnp.sqrt(2 / shape[0]) * jax.random.normal(key, shape), jnp.zeros(shape[1]))
-    for key, shape in zip(keys, sizes, strict=True)
+    (scale * jnp.sqrt(2 / shape[0]) * jax.random.normal(key, shape), jnp.zeros(shape[1]))
+    for key, shape, scale in zip(keys, sizes, scales, strict=True)
 ]
 learners = {
     "pretraining": maml(squared_error, optax.sgd(inner_rate), 0),
@@ -221,8 +222,8 @@ learners = {
 }
 trained = {}
 for name, learner in learners.items():
-    adam = optax.adam(1e-3)
-    run = meta_iterations(learner, adam, some_curves, 4000)
+    adam = optax.adam(optax.cosine_decay_schedule(5e-3, iterations))
+    run = meta_iterations(learner, adam, some_curves, iterations)
     state, progress = run(meta_start(learner, adam, initial), jax.random.key(1))
     trained[name] = state.meta.theta
     print(f"{name}: {bool(progress.finite.all())=}")
@@ -252,23 +253,44 @@ def errors_after_steps(theta, rate):
 
 errors = {name: np.array(errors_after_steps(theta, inner_rate)) for name, theta in trained.items()}
 means = {name: table.mean(axis=1) for name, table in errors.items()}
-one_step = {name: table[1] for name, table in means.items()}
+start, one_step = ({name: table[k] for name, table in means.items()} for k in (0, 1))
+checks.claim("maml-is-not-better-before", bool(start["exact"] > 0.95 * start["pretraining"]))
 checks.claim("exact-beats-first-order", bool(one_step["exact"] < one_step["first-order"]))
 checks.claim("first-order-beats-pretraining", bool(one_step["first-order"] < one_step["pretraining"]))
-checks.claim("maml-gains-by-one-step", bool(means["exact"][1] < 0.5 * means["exact"][0]))
+checks.claim("maml-gains-by-one-step", bool(one_step["exact"] < 0.5 * start["exact"]))
+checks.claim("pretraining-gains-little", bool(one_step["pretraining"] > 0.75 * start["pretraining"]))
 adaptation.adapting(means)
 pd.DataFrame({name: table[[0, 1, 5, 10]] for name, table in means.items()}, index=["before", "1", "5", "10"]).round(2)
 
 # %% [markdown]
-# Read the row *before* first: MAML's start is no better than pretraining's, or worse. It pays nothing to be right at
-# the start. After one step it is ahead by far. And the exact gradient is worth something: first-order trains on a
-# direction that ignores how the step itself bends.
-#
-# This is a short training. The papers train seventeen times as long; the experiment `meta_tables` does, with several
-# seeds, and puts the published numbers beside it.
+# Read the row *before* first: MAML's start is no better than pretraining's. It pays nothing to be right at the start.
+# After one step it is ahead by far, and pretraining is where it was: it is near nothing in particular. And the exact
+# gradient is worth something: first-order trains along a direction that ignores how the step itself bends. How far off
+# is that direction?
 
 # %%
-theta, index = trained["exact"], int(np.argmax(np.abs(new_curves.query.y).max(axis=(1, 2))))
+many_curves = some_curves(jax.random.key(3), count=200)
+slopes = {}
+for name in ("first-order", "exact"):
+    _, slope = jax.jit(learners[name].gradient)(learners[name].init(trained["pretraining"]), many_curves)
+    slopes[name] = np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(slope)])
+off_by = np.linalg.norm(slopes["first-order"] - slopes["exact"]) / np.linalg.norm(slopes["exact"])
+turned = slopes["first-order"] @ slopes["exact"] / np.prod([np.linalg.norm(slope) for slope in slopes.values()])
+checks.claim("first-order-is-another-gradient", bool(off_by > 0.3))
+print(
+    f"at pretraining's start: off by {off_by:.0%} of its length, turned by {np.degrees(np.arccos(turned)):.0f} degrees"
+)
+
+# %% [markdown]
+# The same two hundred curves, the same parameters, one argument. It is no matter of noise.
+#
+# This is a quick version. The paper has rectified units and trains thirty-five times as long; the experiment
+# `meta_tables` does, with several seeds, and puts the published numbers beside it.
+#
+# Here is what one step does to a network, on ten points of a large curve:
+
+# %%
+index = int(np.argmax(np.abs(new_curves.query.y).max(axis=(1, 2))))
 support = jax.tree.map(lambda leaf: leaf[index], new_curves.support)
 query = jax.tree.map(lambda leaf: leaf[index], new_curves.query)
 grid = jnp.linspace(-5, 5, 200)[:, None]
@@ -288,15 +310,16 @@ adaptation.curve(np.array(grid[:, 0]), drawn, *(np.array(p)[:, 0] for p in (*sup
 # errors.
 
 # %%
-rates = [0.01, 0.02, 0.04, 0.08]
+rates = [0.02, 0.03, 0.04, 0.06]
 table = {}
 for each in rates:
     last = np.nan_to_num(np.array(errors_after_steps(trained["exact"], each))[-1], nan=np.inf)
     worse = last > 10 * np.array(errors["exact"][0])
     table[each] = {"mean": last.mean(), "median": np.median(last), "curves ten times worse than before": worse.sum()}
-checks.claim("diverged-at-trained-rate", table[0.01]["curves ten times worse than before"])
-checks.claim("some-diverge-at-eight-times-the-rate", bool(table[0.08]["curves ten times worse than before"] > 50))
+checks.claim("diverged-at-trained-rate", table[0.02]["curves ten times worse than before"])
+checks.claim("few-diverge-at-twice-the-rate", bool(table[0.04]["curves ten times worse than before"] < 50))
 checks.claim("median-hides-what-the-mean-shows", bool(table[0.04]["mean"] > 10 * table[0.04]["median"]))
+checks.claim("many-diverge-at-three-times-the-rate", bool(table[0.06]["curves ten times worse than before"] > 50))
 pd.DataFrame(table).rename_axis(columns="rate").map(lambda value: f"{value:.3g}")
 
 # %% [markdown]
@@ -308,17 +331,20 @@ pd.DataFrame(table).rename_axis(columns="rate").map(lambda value: f"{value:.3g}"
 # 3. adapting fewer parameters (`adapt="head"`).
 
 # %%
-clipped = inner_loop(squared_error, optax.sgd(0.08), 10, clip=2.0)
+clipped = inner_loop(squared_error, optax.sgd(0.06), 10, clip=5.0)
 _, tamed = jax.jit(lambda theta: over_tasks(clipped, squared_error)(theta, None, new_curves))(trained["exact"])
-blown_up = table[0.08]["curves ten times worse than before"]
-still = int((np.array(tamed.query_losses) > 10 * errors["exact"][0]).sum())
+bounded = np.array(tamed.query_losses)
+blown_up = table[0.06]["curves ten times worse than before"]
+still = int((bounded > 10 * errors["exact"][0]).sum())
 checks.claim("clipping-saves-most", bool(still < 0.2 * blown_up))
+checks.claim("clipped-it-adapts", bool(bounded.mean() < start["exact"]))
 print(f"ten times worse than before: {blown_up:.0f} curves without a bound on the gradient, {still} with one")
+print(f"and with the bound the mean error is {bounded.mean():.2f}, the median {np.median(bounded):.2f}")
 
 # %% [markdown] tags=["instructor"]
-# > **Instructor.** Ask what they would report if the mean were all that the paper's table has. Then ask whether a
-# > learner that *knows* the rate at the test (exact MAML at that rate) would diverge as well. It would not: it is
-# > trained away from steep places. The tables of the literature test with the rate of training for that reason.
+# > **Instructor.** Ask what they would report if the mean were all that the paper's table has. Then let them guess, and
+# > try, whether a start that was *trained* with the rate at the test diverges as well: exact MAML feels where a step
+# > overshoots, since the loss after the step is what it descends.
 
 # %% [markdown]
 # ## 5 · A bandit that learns to explore
