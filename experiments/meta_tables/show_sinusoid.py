@@ -74,8 +74,8 @@ def sinusoid_tables(record: Record) -> list[Table]:
             "He's. The two baselines choose their step size on other curves, anew for each number of shots and steps; "
             f"the paper's is tuned, too. Multi-task is the mean of {record.config['networks']} networks (500 in the "
             f"paper), each trained on one curve, to an error of at most {worst:.3f} on average. Published: Finn et al. "
-            "(2017), one run; no number is printed for first-order. The last row's step has a gradient of norm at most "
-            f"{about['bound']:g}, in training and in the test: a few curves that overshoot then do not make up the mean.",
+            "(2017), one run; no number is printed for first-order. The last row's inner gradients are bounded "
+            f"to a norm of {about['bound']:g}, in training and in the test: curves that overshoot then can't run away.",
         ),
         Table(
             "Sinusoids: mean squared error with 10 and 20 shots",
