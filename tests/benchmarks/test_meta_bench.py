@@ -29,20 +29,20 @@ def test_the_smoke_preset_measures_ours_and_says_what_it_left_out(smoke):
     record, text = smoke
     for name in ("by_hand", "ours_called", "ours"):
         tasks = record["values"]["learners"][name]["tasks"]
-        assert set(tasks) == set(STEPS)
+        assert set(tasks) == set(STEPS[:1])
         for one in tasks.values():
             assert one["median"] > 0
             assert len(one["rates"]) == PRESETS["smoke"].rounds
             assert one["gradient_error"] < 1e-5
     assert record["values"]["learners"]["learn2learn"]["problem"].startswith("not measured")
-    assert len(record["values"]["environments"]["ours_environments"]["tasks"]) == 3
-    assert "| learn2learn | - | - | - | - | not measured" in text
+    assert len(record["values"]["environments"]["ours_environments"]["tasks"]) == 1
+    assert "| learn2learn | - | - | not measured" in text
 
 
 def test_the_library_costs_what_it_costs_by_hand(smoke):
     record, _ = smoke
     counted = [t for t in record["values"]["targets"] if "flops" in t["what"] or "bytes" in t["what"]]
-    assert len(counted) == 2 * len(STEPS)
+    assert len(counted) == 2
     assert all(target["holds"] for target in counted), counted
     memory = record["values"]["memory"]
     assert memory["plain scan"]["10"] > 1.5 * memory["exact"]["10"] > memory["first-order"]["10"]

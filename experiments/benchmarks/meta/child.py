@@ -1,4 +1,4 @@
-"""One contestant in a process of its own, kept to one core: `python -m experiments.benchmarks.meta.child NAME`.
+"""One contestant in a process of its own, kept to one core: `python -m experiments.benchmarks.meta.child NAME CONFIG`.
 
 It says one line when it is ready, and then answers each line of its input, `{"task": ..., "seconds": ...}`, by how many
 units it did and how long they took. So contestants take turns on one core, and all see the same weather.
@@ -15,12 +15,12 @@ from typing import Any
 MODULES = "experiments.benchmarks.meta"
 
 
-def main(name: str, settings: str = "") -> None:
-    """Prepares a contestant for all its tasks, and answers until the input ends.
+def main(name: str, settings: dict[str, Any]) -> None:
+    """Prepares a contestant for its tasks, and answers until the input ends.
 
     Args:
         name: of the contestant, or "programs" for what needs no turns: `programs.measure`, whose findings it says.
-        settings: of that.
+        settings: those of `measure.Config`.
     """
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what a library prints is not an answer
@@ -35,13 +35,13 @@ def main(name: str, settings: str = "") -> None:
     if name == "programs":
         from experiments.benchmarks.meta.programs import measure
 
-        say(measure(json.loads(settings)))
+        say(measure(settings))
         return
     contestant = CONTESTANTS[name]
     try:
         module = importlib.import_module(f"{MODULES}.{contestant.module}")
         begin = time.perf_counter()
-        prepared = {task: module.prepare(task) for task in module.TASKS}
+        prepared = {task: module.prepare(task) for task in module.TASKS[: settings["tasks"]]}
         for one in prepared.values():
             one.run(one.chunk)  # what is compiled, is compiled now
         seconds = time.perf_counter() - begin
@@ -73,4 +73,4 @@ def _versions(packages: tuple[str, ...]) -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main(sys.argv[1], json.loads(sys.argv[2]))

@@ -35,6 +35,7 @@ class Config:
         overhead_rounds: turns of ours and by hand in one process, for the overhead.
         overhead_seconds: of each.
         memory_steps: inner steps whose temporary memory is asked for.
+        tasks: how many of its tasks each contestant does, from the first; `None` for all.
         peers: whether peers take part.
     """
 
@@ -43,12 +44,13 @@ class Config:
     overhead_rounds: int = 21
     overhead_seconds: float = 0.3
     memory_steps: tuple[int, ...] = (1, 2, 5, 10, 20, 50, 100)
+    tasks: int | None = None
     peers: bool = True
 
 
 PRESETS = {
     "smoke": Config(
-        rounds=2, seconds=0.05, overhead_rounds=3, overhead_seconds=0.02, memory_steps=(1, 10), peers=False
+        rounds=2, seconds=0.05, overhead_rounds=3, overhead_seconds=0.02, memory_steps=(10,), tasks=1, peers=False
     ),
     "paper": Config(),
 }
@@ -59,10 +61,10 @@ Say = Callable[[str], None]
 class Process:
     """A contestant's process."""
 
-    def __init__(self, project: Project, name: str, python: Path) -> None:
+    def __init__(self, project: Project, name: str, python: Path, config: Config) -> None:
         self.name = name
         self._child = subprocess.Popen(
-            [str(python), "-m", CHILD, name],
+            [str(python), "-m", CHILD, name, json.dumps(dataclasses.asdict(config))],
             cwd=project.root,
             env={**os.environ, "PYTHONWARNINGS": "ignore"},
             stdin=subprocess.PIPE,
@@ -124,7 +126,7 @@ def contests(project: Project, names: Mapping[str, Path | None], config: Config,
                 found[name]["problem"] = "not measured: no interpreter with its packages was given"
                 continue
             say(f"{title}: getting ready")
-            process = stack.enter_context(Process(project, name, python))
+            process = stack.enter_context(Process(project, name, python, config))
             problem = process.ready.get("problem", "")
             if not problem:
                 reference = playing.get(REFERENCE, process).ready["gradients"]

@@ -39,5 +39,4 @@ def updates(steps: int) -> tuple[Callable[[MetaState, Batch], tuple[MetaState, t
 def prepare(task: str) -> Prepared:
     """One compiled call per meta-iteration."""
     update, state = updates(int(task))
-    gradient = jax.jit(lambda meta, batch: learner_of(int(task)).gradient(meta, tasks_of(batch))[1].theta)
-    return called_one_by_one(update, state, gradient, state.meta)
+    return called_one_by_one(update, state, lambda state: state.memory[0].mu.theta)

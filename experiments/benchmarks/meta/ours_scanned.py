@@ -9,7 +9,7 @@ import optax
 from attnjax.meta import Tasks, meta_iterations, meta_start
 from experiments.benchmarks.meta import ours
 from experiments.benchmarks.meta.contestants import STEPS
-from experiments.benchmarks.meta.setting import LEARNING_RATE, POOL, Batch, Prepared, parameters, pool
+from experiments.benchmarks.meta.setting import LEARNING_RATE, POOL, Batch, Prepared, one_vector, parameters, pool
 
 TASKS, CALL = STEPS, 50
 
@@ -24,7 +24,7 @@ def prepare(task: str) -> Prepared:
         return ours.tasks_of(jax.tree.map(lambda values: values[number], drawn))
 
     advance, key = meta_iterations(learner, adam, sample, CALL), jax.random.key(0)
-    state = meta_start(learner, adam, jax.tree.map(jnp.asarray, parameters()))
+    begin = state = meta_start(learner, adam, jax.tree.map(jnp.asarray, parameters()))
 
     def run(count: int) -> None:
         nonlocal state
@@ -32,4 +32,6 @@ def prepare(task: str) -> Prepared:
             state, _ = advance(state, key)
         jax.block_until_ready(state)
 
-    return Prepared(run, CALL, ours.prepare(task).gradient)
+    first = jax.tree.map(lambda values: values[0], drawn)
+    gradient = jax.jit(learner.gradient)
+    return Prepared(run, CALL, lambda: one_vector(gradient(begin.meta, ours.tasks_of(first))[1].theta))

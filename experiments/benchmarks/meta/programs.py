@@ -32,26 +32,28 @@ WAYS: dict[str, dict[str, Any]] = {
 def measure(settings: dict[str, Any]) -> dict[str, Any]:
     """Both, as `Config` asks for them."""
     return {
-        "overhead": overhead(settings["overhead_rounds"], settings["overhead_seconds"]),
+        "overhead": overhead(settings["overhead_rounds"], settings["overhead_seconds"], settings["tasks"]),
         "memory": memory(settings["memory_steps"]),
     }
 
 
-def overhead(rounds: int, seconds: float) -> dict[str, Any]:
+def overhead(rounds: int, seconds: float, tasks: int | None) -> dict[str, Any]:
     """Per number of inner steps: operations, temporary bytes and time of a meta-iteration, ours over by hand.
 
     Args:
         rounds: in each, both are timed one after the other; the ratio is the median over rounds.
         seconds: how long each is timed in a round, about.
+        tasks: how many of the numbers of steps, from the first; `None` for all.
     """
     batches = by_hand.device_batches()
     found = {}
-    for steps in STEPS:
+    for steps in STEPS[:tasks]:
         costs, timed = {}, {}
         for name, module in (("ours", ours), ("by_hand", by_hand)):
             update, state = module.updates(int(steps))  # type: ignore[attr-defined]
-            costs[name] = _costs(update, state, batches[0])
-            timed[name] = _timer(update, state, batches)
+            program = jax.jit(update).lower(state, batches[0]).compile()
+            costs[name] = _costs(program)
+            timed[name] = _timer(program, state, batches)
         calls = max(1, round(seconds / (timed["by_hand"](20) / 20)))
         timed["ours"](calls)
         taken: dict[str, list[float]] = {"ours": [], "by_hand": []}
@@ -78,7 +80,7 @@ def memory(steps: list[int]) -> dict[str, dict[str, int]]:
         inner = inner_loop(_loss, optax.sgd(INNER_RATE), count, **WAYS[name])
         meta_loss = over_tasks(inner, _loss)
         gradient = jax.grad(lambda theta, batch, of=meta_loss: of(theta, None, ours.tasks_of(batch))[0])
-        found[name][str(count)] = _costs(gradient, theta, batch)["bytes"]
+        found[name][str(count)] = _costs(jax.jit(gradient).lower(theta, batch).compile())["bytes"]
     return found
 
 
@@ -86,24 +88,21 @@ def _loss(params: Any, points: tuple[Any, Any]) -> jax.Array:
     return by_hand.squared_error(params, *points)
 
 
-def _costs(function: Callable[..., Any], *arguments: Any) -> dict[str, Any]:
-    program = jax.jit(function).lower(*arguments).compile()
+def _costs(program: Any) -> dict[str, Any]:
     return {
         "flops": program.cost_analysis()["flops"],
         "bytes": program.memory_analysis().temp_size_in_bytes,
     }
 
 
-def _timer(update: Callable[[Any, Batch], Any], state: Any, batches: list[Batch]) -> Callable[[int], float]:
-    """A function of the number of calls that returns the seconds they took."""
-    compiled = jax.jit(update)
-    jax.block_until_ready(compiled(state, batches[0]))
+def _timer(program: Any, state: Any, batches: list[Batch]) -> Callable[[int], float]:
+    """A function of the number of calls of a compiled update that returns the seconds they took."""
 
     def timed(calls: int) -> float:
         now = state
         begin = time.perf_counter()
         for number in range(calls):
-            now, _ = compiled(now, batches[number % len(batches)])
+            now, _ = program(now, batches[number % len(batches)])
         jax.block_until_ready(now)
         return time.perf_counter() - begin
 
