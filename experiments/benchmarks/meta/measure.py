@@ -127,12 +127,7 @@ def contests(project: Project, names: Mapping[str, Path | None], config: Config,
                 continue
             say(f"{title}: getting ready")
             process = stack.enter_context(Process(project, name, python, config))
-            problem = process.ready.get("problem", "")
-            if not problem:
-                reference = playing.get(REFERENCE, process).ready["gradients"]
-                errors = {task: _error(reference, process.ready["gradients"], task) for task in process.ready["tasks"]}
-                if any(error is not None and not error <= CLOSE for error in errors.values()):
-                    problem = f"its meta-gradient is another: {max(errors.values()):.2g} from the one by hand"
+            problem, errors = _checked(process.ready, playing.get(REFERENCE, process).ready)
             if problem:
                 say(f"{title}: {problem}")
                 found[name]["problem"] = problem
@@ -197,12 +192,17 @@ def interpreters(project: Project, config: Config, given: Mapping[str, Path | No
     return {**found, TORCH: python}
 
 
-def _error(reference: Mapping[str, list[float]], gradients: Mapping[str, list[float]], task: str) -> float | None:
-    """How far a meta-gradient is from the reference, relative to its norm; `None` where there is none to take."""
-    if task not in gradients:
-        return None
-    wanted = np.array(reference[task])
-    return float(np.linalg.norm(np.array(gradients[task]) - wanted) / np.linalg.norm(wanted))
+def _checked(ready: Mapping[str, Any], reference: Mapping[str, Any]) -> tuple[str, dict[str, float | None]]:
+    """What is wrong with a contestant, and per task how far its meta-gradient is from the reference, if it has one."""
+    if "problem" in ready:
+        return ready["problem"], {}
+    errors: dict[str, float | None] = dict.fromkeys(ready["tasks"])
+    for task, gradient in ready["gradients"].items():
+        wanted = np.array(reference["gradients"][task])
+        errors[task] = error = float(np.linalg.norm(np.array(gradient) - wanted) / np.linalg.norm(wanted))
+        if not error <= CLOSE:
+            return f"its meta-gradient is another: {error:.2g} from the one by hand", errors
+    return "", errors
 
 
 def _open(end: IO[str] | None) -> IO[str]:
