@@ -52,6 +52,9 @@ RATES = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1)
 BOUND = 40.0
 """The largest norm of an inner gradient in the row that bounds it."""
 
+FALL = 0.2
+"""In that row Adam's rate falls to 0 over this last share of the iterations."""
+
 WORST = 1e6
 """A test error that is larger, or no number, counts as this, so that a mean stays one."""
 
@@ -152,7 +155,7 @@ def _trained(config: Any, keys: jax.Array, context: Context) -> dict[str, Any]:
         "maml": maml(loss, optax.sgd(INNER_RATE), 1),
         "maml_bounded": maml(loss, optax.sgd(INNER_RATE), 1, clip=BOUND),
     }
-    optimizer, names = optax.adam(LEARNING_RATE), list(learners)
+    names = list(learners)
     streams = jax.vmap(lambda key: jax.random.fold_in(key, TRAIN))(keys)
 
     def without_support(learner: Learner, meta: Any, tasks: Tasks) -> Any:
@@ -161,10 +164,19 @@ def _trained(config: Any, keys: jax.Array, context: Context) -> dict[str, Any]:
 
     branches = [functools.partial(without_support, learner) for learner in learners.values()]
 
+    def adam(which: Any) -> optax.GradientTransformation:
+        falls = which == names.index("maml_bounded")
+
+        def rate(done: Any) -> jax.Array:
+            left = (config.iterations - done) / (FALL * config.iterations)
+            return LEARNING_RATE * jnp.where(falls, jnp.clip(left, 0, 1), 1)
+
+        return optax.adam(rate)
+
     @jax.jit
     def advance(states: Any, which: Any, streams: jax.Array) -> Any:
         chosen = learners["maml"]._replace(gradient=lambda *given: jax.lax.switch(which, branches, *given))
-        one_seed = meta_iterations(chosen, optimizer, sample, CALL)
+        one_seed = meta_iterations(chosen, adam(which), sample, CALL)
         return jax.lax.map(lambda given: one_seed(*given), (states, streams))
 
     found: dict[str, Any] = {name: {"finite": True} for name in names}
@@ -174,7 +186,7 @@ def _trained(config: Any, keys: jax.Array, context: Context) -> dict[str, Any]:
         )
         trained = train_in_stages(
             functools.partial(advance, which=names.index(name), streams=streams),
-            jax.vmap(functools.partial(meta_start, learners[name], optimizer))(thetas),
+            jax.vmap(functools.partial(meta_start, learners[name], adam(names.index(name))))(thetas),
             context,
             f"{name}_{how}",
             total=config.iterations,
