@@ -61,7 +61,7 @@ def test_fine_tuned_baselines_choose_their_step_and_maml_keeps_its_own(record):
 
 
 def test_a_bounded_step_cannot_run_away():
-    """From a steep start descent explodes within ten steps; with bounded gradients it moves by at most 10 x 0.01 x 40."""
+    """From a steep start descent explodes within ten steps; bounded, it moves by at most 10 x 0.01 x 40."""
     theta = jax.tree.map(lambda leaf: 2 * leaf[None], initial(jax.random.key(0), "he"))
     keys = jax.random.split(jax.random.key(1), 50)
     few = jax.vmap(lambda key: CURVE.few_shot(key, max(SHOTS), 10))(keys)
