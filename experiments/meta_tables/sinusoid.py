@@ -11,8 +11,9 @@ no steps.
 The bound is there for the means. A start that was trained for one step is tested after ten, and on a few curves of ten
 thousand gradient descent then overshoots, further with every step, until their errors alone are the mean. The paper
 tests 600 curves and so meets none or few of them. A bounded step can't run away. 40 was chosen from 20, 40, 80 and no
-bound on curves and seeds that no table has, by the error after one step of 15,000 iterations; it holds back the
-steepest fifth of first steps. Trained for long it costs a few hundredths after one step, and gains after five and ten.
+bound on curves and seeds that no table has, by the errors after 15,000 iterations. Gradients of first steps have a
+median norm near 25 and norms up to 110. After 60,000 iterations the bound costs two hundredths of the error after one
+step, and gains after five and ten even on the curves that do not diverge.
 """
 
 import functools
