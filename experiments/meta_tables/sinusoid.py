@@ -1,4 +1,4 @@
-"""The sinusoid part: four ways to a start, fine-tuned on a few points of a new curve.
+"""The sinusoid part: ways to a start, fine-tuned on a few points of a new curve.
 
     multi-task    the mean of the parameters of networks, each trained on one curve
     pretraining   one network trained on all curves at once
@@ -54,7 +54,7 @@ BOUND = 40.0
 """The largest norm of an inner gradient in the row that bounds it."""
 
 BOUNDED_RATE = 2 * LEARNING_RATE
-"""Adam's in that row, where no exploding task can spoil a larger step."""
+"""Adam's in that row."""
 
 WORST = 1e6
 """A test error that is larger, or no number, counts as this, so that a mean stays one."""
