@@ -14,7 +14,7 @@ METHODS = {
     "pretraining": "pretraining, fine-tuned",
     "first_order": "first-order MAML",
     "maml": "MAML, exact",
-    "maml_bounded": "MAML, exact, bounded gradients, rate 0.002",
+    "maml_bounded": "MAML, exact, inner gradients bounded",
 }
 INITS = {"he": "He", "paper": "normal 0.01, as the paper's code"}
 SHOTS, STEPS = (5, 10, 20), (1, 5, 10)
