@@ -150,10 +150,16 @@ def bands(options: argparse.Namespace) -> int:
 
 
 def bench(options: argparse.Namespace) -> int:
-    """Measures a solver against its peers."""
-    from attnjax.cli.bench import allocation_command
+    """Measures ours against its peers."""
+    from attnjax.cli.bench import bench_command
 
-    return allocation_command(options.preset, options.only, keep=options.keep)
+    words = ["--preset", options.preset, *(["--keep"] if options.keep else [])]
+    if options.contest == "allocation":
+        words += ["--only", *options.only] if options.only else []
+    else:
+        words += ["--no-peers"] if options.no_peers else []
+        words += ["--peers-python", options.peers_python] if options.peers_python else []
+    return bench_command(options.contest, words)
 
 
 def data(options: argparse.Namespace) -> int:
