@@ -638,6 +638,6 @@ tradeoffs.promised_share(float(ruled(promise, alone.scores[None])[2][0]), others
 #   Applications 22, 1968.
 # - F. M. Harper, J. A. Konstan. *The MovieLens datasets: history and context.* ACM Transactions on Interactive
 #   Intelligent Systems 5, 2015.
-# - P. Quinton, V. Rey. *Jacobian descent for multi-objective optimization.* arXiv:2406.16232, 2024.
+# - P. Quinton, V. Rey. *Jacobian descent for multi-objective optimization.* Preprint, 2024.
 # - M. L. Weitzman. *Prices vs. quantities.* Review of Economic Studies 41, 1974.
 # - T. Yu, S. Kumar, A. Gupta, S. Levine, K. Hausman, C. Finn. *Gradient surgery for multi-task learning.* NeurIPS 2020.
