@@ -197,7 +197,7 @@ def three_parties(front: NDArray, before: NDArray, after: Mapping[str, NDArray],
         "03-three-parties",
         "Two views of one front: creators and then the platform against users, 66 certified points coloured by the "
         "third party. What users gain the others lose. Training runs start far below; the mean's end on the point of "
-        "equal weights, those of MGDA and UPGrad in different places.",
+        "equal weights, those of UPGrad in different places.",
     )
 
 

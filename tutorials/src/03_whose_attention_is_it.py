@@ -202,7 +202,7 @@ checks.claim("coin-beats-half-each", jnp.max(coin - half_each))
 gradients = jnp.array([[3.0, 0.0], [-1.0, 1.0]])
 rules = {"mean": mean(), "MGDA": mgda(), "PCGrad": pcgrad(jax.random.key(0)), "UPGrad": upgrad()}
 by_hand = {"mean": [1, 1 / 2], "MGDA": [3 / 17, 12 / 17], "PCGrad": [3 / 2, 5 / 2], "UPGrad": [3 / 4, 5 / 4]}
-directions = {name: rule.combine(gradients, rule.init(2))[0].direction for name, rule in rules.items()}
+directions = {name: jax.jit(rule.combine)(gradients, rule.init(2))[0].direction for name, rule in rules.items()}
 effects = {name: gradients @ direction for name, direction in directions.items()}
 
 checks.claim("directions-by-hand", max(float(jnp.max(abs(directions[k] - jnp.array(by_hand[k])))) for k in rules))
@@ -342,7 +342,7 @@ checks.claim("cents-move-the-hour", units[1][1] - units[0][1])
 # solved market comes with an upper bound: *no allocation whatever has a larger weighted sum*. Such a bound is a
 # plane, and 66 planes fence the front in from above, while the points hold it from below.
 #
-# Beside it, what a training run gives. Attention is a softmax of free logits; each rule of section 3 combines the three
+# Beside it, what a training run gives. Attention is a softmax of free logits; the mean or UPGrad combines the three
 # parties' gradients, Adam takes the steps, from five starts.
 
 # %%
@@ -357,7 +357,7 @@ def gains_of(attention):
 
 
 def trained(rule, start, steps=200):
-    """The gains before and after descent from some logits."""
+    """The gains after descent from some logits."""
     optimizer = optax.adam(optax.cosine_decay_schedule(0.1, steps))
 
     def step(carry, _):
@@ -374,9 +374,7 @@ def trained(rule, start, steps=200):
 logits = 2 * jax.random.normal(jax.random.key(1), (5, *market.scores.shape))
 before = jax.vmap(lambda start: gains_of(jax.nn.softmax(start)))(logits)
 after = {
-    name: jax.jit(jax.vmap(lambda start, rule=rule: trained(rule, start)))(logits)
-    for name, rule in rules.items()
-    if name != "PCGrad"
+    name: jax.jit(jax.vmap(lambda start, rule=rules[name]: trained(rule, start)))(logits) for name in ("mean", "UPGrad")
 }
 everyone = jnp.concatenate([front.gains, before, *after.values()])
 equal_weights = solve(market, 1e-8)
@@ -389,7 +387,7 @@ checks.claim("upgrad-runs-differ", spread["UPGrad"])
 tradeoffs.three_parties(
     *(np.array(gains) / len(users) for gains in (front.gains, before)),
     {name: np.array(gains) / len(users) for name, gains in after.items()},
-    np.array(equal_weights_gains := gains_of(equal_weights.attention)) / len(users),
+    np.array(gains_of(equal_weights.attention)) / len(users),
 )
 
 # %% [markdown]
@@ -397,7 +395,7 @@ tradeoffs.three_parties(
 # rate: the first bit of exposure for the unseen costs users next to nothing, the last bit costs them most.
 #
 # The runs with the *mean* land on one point of the front, the one with equal weights. It took a certificate to know
-# that: a training run by itself never says how far it is from the front. The runs with *UPGrad* and *MGDA* end where
+# that: a training run by itself never says how far it is from the front. The runs with *UPGrad* end where
 # the start and the vetoes left them. None of these runs shows the front. It takes a sweep, or a network that is told
 # the weights.
 #
@@ -465,19 +463,19 @@ def only_others(amount):
     return jnp.stack([nothing, jnp.asarray(amount, float)])
 
 
+age = np.asarray(data.users["age"])
+by_age = most_active[:600][np.argsort(age[most_active[:600]], kind="stable")]
+crowds = [users, *(by_age[first : first + 60] for first in range(0, 541, 20))]
+crowd_ages = np.array([age[crowd].mean() for crowd in crowds])
+crowd_stars = jnp.stack([jnp.asarray(stars_of(crowd)) for crowd in crowds])
 floor = Floors(only_others(half))
-price = ruled(floor, alone.scores[None])[2][0]
+price = ruled(floor, crowd_stars)[2][0]
 ways = {
     "a weight": Linear(only_others(price)),
     "Nash": Nash(only_others(price * half)),
     "alpha 8": AlphaFair(only_others(price), jnp.full(2, 8.0), jnp.full(2, half)),
     "a constraint": floor,
 }
-age = np.asarray(data.users["age"])
-by_age = most_active[:600][np.argsort(age[most_active[:600]], kind="stable")]
-crowds = [users, *(by_age[first : first + 60] for first in range(0, 541, 20))]
-crowd_ages = np.array([age[crowd].mean() for crowd in crowds])
-crowd_stars = jnp.stack([jnp.asarray(stars_of(crowd)) for crowd in crowds])
 left_alone = ruled(Linear(only_others(0.0)), crowd_stars)
 outcomes = {name: ruled(value, crowd_stars) for name, value in ways.items()}
 shares = {name: np.array(exposure) / len(users) for name, (exposure, _, _) in outcomes.items()}
@@ -582,7 +580,7 @@ tradeoffs.shortest_vector(solved_mgda)
 # %% tags=["exercise"]
 def others_share(weight):
     """The others' share of all attention under this weight, in stars per unit of exposure."""
-    return float(ruled(Linear(only_others(weight)), alone.scores[None])[0][0]) / len(users)
+    return float(ruled(Linear(only_others(weight)), crowd_stars)[0][0]) / len(users)
 
 
 my_weight = None  # stars per unit of exposure
@@ -592,7 +590,7 @@ tradeoffs.promised_share(my_weight, others_share, 0.6)
 # %% tags=["solution"]
 # The price of the constraint is the weight that would have done the same.
 promise = Floors(only_others(0.6 * len(users)))
-tradeoffs.promised_share(float(ruled(promise, alone.scores[None])[2][0]), others_share, 0.6)
+tradeoffs.promised_share(float(ruled(promise, crowd_stars)[2][0]), others_share, 0.6)
 
 # %% [markdown] tags=["instructor"]
 # > **Instructor.** Exercise 1: many forget the factor in $f_2$, and get the weight of section 1. Exercise 2 is the

@@ -33,6 +33,8 @@ class Config:
     """Settings.
 
     Attributes:
+        methods: whose directions are timed.
+        aggregators: whose training steps are.
         sizes: numbers of objectives and of parameters.
         rounds: turns of each contestant.
         seconds: how long it is timed in each, at least one call.
@@ -51,6 +53,8 @@ class Config:
         peers: whether peers take part.
     """
 
+    methods: tuple[str, ...] = METHODS
+    aggregators: tuple[str, ...] = (*METHODS, "total", "weighted")
     sizes: tuple[tuple[int, int], ...] = tuple((m, n) for n in (4096, 1_000_000) for m in (3, 16, 128))
     rounds: int = 5
     seconds: float = 0.1
@@ -71,6 +75,8 @@ class Config:
 
 PRESETS = {
     "smoke": Config(
+        methods=("mean", "upgrad", "graddrop"),
+        aggregators=("mean", "upgrad", "graddrop"),
         sizes=((3, 64), (16, 64)),
         rounds=2,
         seconds=0.002,

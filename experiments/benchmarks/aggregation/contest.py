@@ -18,7 +18,7 @@ import numpy as np
 from attnjax.errors import fail
 from attnjax.pareto import hypervolume
 from attnjax.reproduction.project import Project
-from experiments.benchmarks.aggregation.config import DRAWN, EXACT, METHODS, Config
+from experiments.benchmarks.aggregation.config import DRAWN, EXACT, Config
 
 CHILD = "experiments.benchmarks.aggregation.child"
 OURS, TORCHJD, PYMOO = "ours", "peers.torchjd_directions", "peers.pymoo_nsga2"
@@ -154,7 +154,7 @@ def _directions(
                 if python is not None:
                     peer = Contestant(project, TORCHJD, python)
                     versions |= peer.ready.get("versions", {})
-                for method in METHODS:
+                for method in config.methods:
                     say(f"{size[0]} gradients of {size[1]:,}: {method}")
                     rows.append(_direction(config, size, method, ours, peer, folder))
             finally:

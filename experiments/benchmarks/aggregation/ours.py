@@ -89,7 +89,7 @@ def steps(config: Config, _: dict[str, Any]) -> dict[str, Any]:
         return lambda: step(params, state)
 
     calls = {"": lambda: [gradient(params) for gradient in separate]}
-    calls |= {name: stepping(name) for name in AGGREGATORS}
+    calls |= {name: stepping(name) for name in config.aggregators}
     for call in calls.values():
         for _ in range(2):
             jax.block_until_ready(call())
