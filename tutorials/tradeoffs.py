@@ -150,7 +150,10 @@ def gradients_and_walks(
             left.text(*(arrow + np.array([-0.1, 0.14])), name, ha="right", va="bottom")
         for name, arrow in directions.items():
             left.annotate("", arrow, (0, 0), arrowprops={"arrowstyle": "-|>", "color": RULES[name], "lw": 2})
-            left.text(*(arrow + np.array([0.08, 0.02])), name, color=RULES[name], va="center")
+            side = -1 if name == "MGDA" else 1  # off UPGrad's arrow
+            left.text(
+                arrow[0] + 0.08 * side, arrow[1], name, color=RULES[name], va="center", ha=("left", "right")[side < 0]
+            )
         left.set(xlim=(-1.4, 3.2), ylim=(-0.6, 3.1), aspect="equal", title="Two gradients in conflict")
         right.plot(*stationary.T, color="#BBBBBB", lw=6, solid_capstyle="round", zorder=0)
         for name, paths in walks.items():
@@ -222,7 +225,7 @@ def prices_and_quantities(
     _show(
         figure,
         "03-prices-and-quantities",
-        "Left: the others' share against the mean age of a crowd. Left alone it rises with age; under a weight it runs "
-        "parallel above, under Nash and alpha 8 ever flatter, under the constraint it is flat at a half. Right: what "
-        "users pay; under the weight nearly the same for all, under the constraint most by the youngest.",
+        "Left: the others' share against the mean age of a crowd. Left alone it rises with age, not evenly; under a "
+        "weight it runs parallel above, under Nash and alpha 8 ever flatter, under the constraint it is flat at a half. "
+        "Right: what users pay; under the weight nearly the same for all, under the constraint most by the youngest.",
     )

@@ -435,7 +435,7 @@ checks.claim("a-floor-gives-half", by_floor)
 # weight and welfare so that they give the others *exactly* half, as the constraint does. The constraint's price says
 # how: $b = p$ and, for welfare, $w$ such that the price at half is $p$.
 #
-# Then come other users: the 600 most active in order of age, in crowds of 60 neighbours, from students to pensioners.
+# Then come other users: the 600 most active in order of age, in crowds of 60 neighbours.
 # The young like the most rated films best. The rules stay as they are.
 
 # %%
