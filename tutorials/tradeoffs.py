@@ -226,6 +226,6 @@ def prices_and_quantities(
         figure,
         "03-prices-and-quantities",
         "Left: the others' share against the mean age of a crowd. Left alone it rises with age, not evenly; under a "
-        "weight it runs parallel above, under Nash and alpha 8 ever flatter, under the constraint it is flat at a half. "
+        "weight it runs parallel above, under Nash and alpha 8 ever flatter, under the constraint flat at a half. "
         "Right: what users pay; under the weight nearly the same for all, under the constraint most by the youngest.",
     )
