@@ -110,7 +110,8 @@ def measure(project: Project, config: Config, python: Path | None, say: Say) -> 
     Returns:
         `directions` by size and method, `steps`, `ways`, `fronts`, and `versions` of what took part.
     """
-    settings, versions = dataclasses.asdict(config), {}
+    settings = dataclasses.asdict(config)
+    versions: dict[str, str] = {}
     with (
         tempfile.TemporaryDirectory(prefix="attnjax-") as name,
         Contestant(project, OURS, Path(sys.executable)) as ours,

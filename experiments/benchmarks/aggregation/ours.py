@@ -58,7 +58,7 @@ def answer(request: dict[str, Any], _: Any) -> dict[str, Any]:
     return {"steps": steps, "ways": ways, "front": front}[request["do"]](settings, request)
 
 
-def steps(config: Config, _: dict[str, Any]) -> dict[str, Any]:
+def steps(config: Config, _asked: dict[str, Any]) -> dict[str, Any]:
     """Seconds of a training step with each aggregator at three objectives, and of three separate gradients.
 
     The network has four layers of tanh, the objectives are three squared errors, and the update is plain descent. The
@@ -111,7 +111,7 @@ def steps(config: Config, _: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def ways(config: Config, _: dict[str, Any]) -> dict[str, Any]:
+def ways(config: Config, _asked: dict[str, Any]) -> dict[str, Any]:
     """Seconds of one front in three ways: side by side by vmap, in one compiled program, and solve by solve."""
     market = _market(*small_market(config.users, config.items))
     weights = simplex_lattice(3, config.divisions, least=LEAST)[: config.points]
