@@ -27,7 +27,7 @@ from nbformat import NotebookNode
 
 FOLDER = Path(__file__).resolve().parent
 HELPERS = ("checks.py", "pictures.py")
-OWN_HELPERS = ("adaptation.py", "evidence.py")
+OWN_HELPERS = ("adaptation.py", "evidence.py", "tradeoffs.py")
 """Modules that only some tutorials import."""
 EDUCATORS_ONLY = frozenset({"solution", "instructor"})
 TIMEOUT = 300

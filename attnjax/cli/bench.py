@@ -7,7 +7,11 @@ from collections.abc import Sequence
 from attnjax.errors import fail
 from attnjax.reproduction.project import find_project
 
-MODULES = {"allocation": "experiments.benchmarks.allocation", "meta": "experiments.benchmarks.meta"}
+MODULES = {
+    "aggregation": "experiments.benchmarks.aggregation",
+    "allocation": "experiments.benchmarks.allocation",
+    "meta": "experiments.benchmarks.meta",
+}
 """What is started, by contest."""
 
 

@@ -159,7 +159,7 @@ def bench(options: argparse.Namespace) -> int:
     else:
         words += ["--no-peers"] if options.no_peers else []
         for name in ("peers_python", "simulators_python"):
-            given = getattr(options, name)
+            given = getattr(options, name, None)
             words += [f"--{name.replace('_', '-')}", given] if given else []
     return bench_command(options.contest, words)
 

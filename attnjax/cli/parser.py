@@ -121,6 +121,16 @@ def _parser() -> tuple[_Parser, list[str]]:
         "--only", nargs="+", action="extend", default=[], metavar="NAME", help="only these tasks or solvers, or 'ours'"
     )
     allocation.add_argument("--keep", action="store_true", help="also copy the record to reproducibility/records/")
+    text = "Measure aggregators of gradients against TorchJD, fronts against NSGA-II, and what a training step costs."
+    aggregation = contests.add_parser(
+        "aggregation", help="aggregators and fronts against their peers", description=text
+    )
+    preset(aggregation, "smoke")
+    aggregation.add_argument("--no-peers", action="store_true", help="ours alone, as the smoke preset does")
+    aggregation.add_argument(
+        "--peers-python", metavar="PYTHON", help="an interpreter with torchjd and pymoo (default: that of .venv-bench)"
+    )
+    aggregation.add_argument("--keep", action="store_true", help="also copy the record to reproducibility/records/")
     text = "Measure meta-gradients against their peers, which take turns on one core, and environments."
     meta = contests.add_parser("meta", help="meta-gradients and environments against their peers", description=text)
     preset(meta, "smoke")
