@@ -50,7 +50,7 @@ def overhead(rounds: int, seconds: float, tasks: int | None) -> dict[str, Any]:
     for steps in STEPS[:tasks]:
         costs, timed = {}, {}
         for name, module in (("ours", ours), ("by_hand", by_hand)):
-            update, state = module.updates(int(steps))  # type: ignore[attr-defined]
+            update, state = module.updates(int(steps))
             program = jax.jit(update).lower(state, batches[0]).compile()
             costs[name] = _costs(program)
             timed[name] = _timer(program, state, batches)

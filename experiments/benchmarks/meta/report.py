@@ -71,7 +71,9 @@ def targets(values: dict[str, Any]) -> list[dict[str, Any]]:
     learners, judged = values["learners"], []
     for peers, factors in FACTORS.items():
         peer = next((learners[name] for name in peers if name in learners and learners[name]["tasks"]), None)
-        for steps, factor in factors.items() if peer else ():
+        if peer is None:
+            continue
+        for steps, factor in factors.items():
             got = learners["ours"]["tasks"][steps]["median"] / peer["tasks"][steps]["median"]
             judged.append(_target(f"times faster than {peer['title']}, at least", steps, factor, got, got >= factor))
     for steps, found in values["overhead"].items():
