@@ -7,6 +7,7 @@ import numpy as np
 from checks import Verdict, _blank, _correct, _not_yet, _number, _vector
 from matplotlib import colormaps, rc_context
 from matplotlib.patches import Wedge
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 from pictures import BLUE, GREEN, GREY, ORANGE, PINK, RED, STYLE, _canvas, _show
 
@@ -184,7 +185,7 @@ def three_parties(front: NDArray, before: NDArray, after: Mapping[str, NDArray],
         figure, axes = _canvas(2, 4.5)
         for axis, (x, y, shade) in zip(axes, ((0, 1, 2), (0, 2, 1)), strict=True):
             dots = axis.scatter(front[:, x], front[:, y], c=front[:, shade], cmap=colormaps["cividis"], s=46, lw=0)
-            figure.colorbar(dots, ax=axis, location="top", shrink=0.7, label=names[shade])
+            figure.colorbar(dots, ax=axis, location="top", shrink=0.7, label=names[shade], ticks=MaxNLocator(5))
             axis.plot(before[:, x], before[:, y], "+", color=GREY, ms=9, mew=2)
             for name, points in after.items():
                 axis.plot(points[:, x], points[:, y], "D", color=RULES[name], ms=7, mec="white")

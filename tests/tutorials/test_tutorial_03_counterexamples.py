@@ -35,7 +35,7 @@ def test_metaverse_no_weight_gives_half_and_a_floor_does():
     by_floor = solve(dataclasses.replace(alike, creator_value=Floors(jnp.array([0.0, 2.0]))))
     np.testing.assert_allclose(by_weight, [0.0, 4.0], atol=0.02)  # to the solver's tolerance of 1e-3
     assert by_floor.exposure[1] == pytest.approx(2.0, abs=1e-6)
-    assert by_floor.prices[1] == pytest.approx(1.0, abs=1e-5)  # the weight at which users don't care
+    assert by_floor.prices[1] == pytest.approx(1.0, abs=1e-3)  # the weight at which users don't care
 
 
 @pytest.mark.parametrize(

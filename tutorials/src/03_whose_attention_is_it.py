@@ -391,8 +391,9 @@ tradeoffs.three_parties(
 )
 
 # %% [markdown]
-# Read it from the upper right. What users gain along the front, creators and the platform lose, and not at a constant
-# rate: the first bit of exposure for the unseen costs users next to nothing, the last bit costs them most.
+# Begin at the right edge, where users have most. The first bit for creators (up, on the left) or for the platform (up,
+# on the right) costs users next to nothing. The further, the dearer: along the front the rate of exchange gets worse
+# for whoever asks for more. And the two who ask are not allies: where the platform has most, creators have least.
 #
 # The runs with the *mean* land on one point of the front, the one with equal weights. It took a certificate to know
 # that: a training run by itself never says how far it is from the front. The runs with *UPGrad* end where
