@@ -206,8 +206,8 @@ def warm_biases(params: Any, interactions: Float[Array, "u n"]) -> Any:
     Returns:
         The same tree with other biases.
 
-    >>> warm_biases({"item_bias": jnp.zeros(2)}, jnp.array([[1.0, 0.0], [1.0, 0.0]]))["item_bias"].round(3).tolist()
-    [0.549, -0.549]
+    >>> print(warm_biases({"item_bias": jnp.zeros(2)}, jnp.array([[1.0, 0.0], [1.0, 0.0]]))["item_bias"].round(3))
+    [ 0.549 -0.549]
     """
     if "params" in params:
         return {**params, "params": warm_biases(params["params"], interactions)}

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from attnjax.errors import UserError
-from experiments.benchmarks.meta import report
+from experiments.benchmarks.meta import measure, report
 from experiments.benchmarks.meta.contestants import LEARNERS, SIMULATORS, STEPS, TORCH, Contestant
 from experiments.benchmarks.meta.measure import PRESETS, Config, contests, interpreters
 from experiments.benchmarks.meta.setting import META_BATCH, POOL, SHOTS, parameters, pool
@@ -83,7 +83,7 @@ def toys(project, monkeypatch):
         made = {name: Contestant(name, name, ("numpy", "no-such-package")) for name in peers}
         table = project.root / "experiments/benchmarks/meta/contestants.py"
         table.write_text(f"{table.read_text()}\nCONTESTANTS = {made!r}\n")
-        monkeypatch.setattr("experiments.benchmarks.meta.measure.CONTESTANTS", made)
+        monkeypatch.setattr(measure, "CONTESTANTS", made)
         names = {name: Path(sys.executable) for name in peers}
         return contests(project, names, Config(rounds=2, seconds=0.01), lambda line: None)
 
