@@ -10,6 +10,10 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 BENCH := .venv-bench
 WORKERS ?= 2
+PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --durations=25 --cov
+# Most of a test's time is XLA's compiler. What is not about rounding, cost or a user's own path goes without its
+# optimisations of machine code; `make test QUICKLY=` compiles everything as users do.
+QUICKLY ?= XLA_FLAGS="--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"
 
 .DEFAULT_GOAL := help
 .PHONY: help environment bench-environment reproduce test check lab lock clean
@@ -33,8 +37,10 @@ reproduce: $(READY) ## run the main job: the worked example, the real market, th
 	@$(BIN)/attnjax reproduce
 
 test: $(READY) check ## check style, types and floors, then run every test
-	@echo "== tests ($(WORKERS) workers; about 35 minutes on two cores)"
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --cov --cov-report=term --cov-fail-under=90 --durations=25
+	@echo "== tests ($(WORKERS) workers; about 24 minutes on two cores, both parts together), compiled quickly"
+	@$(QUICKLY) $(PYTEST) -m "not compiled_in_full" --cov-report=
+	@echo "== tests of rounding, of cost and of what users run, compiled as users do"
+	@$(PYTEST) -m compiled_in_full --cov-append --cov-report=term --cov-fail-under=90
 	@echo "== all tests passed. Next: 'make reproduce' runs the main job, 'make lab' opens the tutorials."
 
 check: $(READY) ## style, types and floors only

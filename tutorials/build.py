@@ -27,6 +27,8 @@ from nbformat import NotebookNode
 
 FOLDER = Path(__file__).resolve().parent
 HELPERS = ("checks.py", "pictures.py")
+OWN_HELPERS = ("adaptation.py", "evidence.py", "tradeoffs.py")
+"""Modules that only some tutorials import."""
 EDUCATORS_ONLY = frozenset({"solution", "instructor"})
 TIMEOUT = 300
 
@@ -48,9 +50,10 @@ def sources(folder: Path, names: Sequence[str] = ()) -> list[Path]:
 
 
 def digest(source: Path) -> str:
-    """One number for all that a notebook is made from: its source and the helper modules."""
+    """One number for all that a notebook is made from: its source and the helper modules that it needs."""
     made_from = hashlib.sha256()
-    for path in (source, *(source.parent.parent / helper for helper in HELPERS)):
+    own = [helper for helper in OWN_HELPERS if f"import {helper.removesuffix('.py')}\n" in source.read_text("utf-8")]
+    for path in (source, *(source.parent.parent / helper for helper in (*HELPERS, *own))):
         text = path.read_text(encoding="utf-8")
         made_from.update(f"{path.name} {len(text)}\n{text}".encode())
     return made_from.hexdigest()

@@ -1,4 +1,4 @@
-"""`attnjax bench allocation`: the market solver against its peers."""
+"""`attnjax bench`: what is measured against peers, each contest in a process of its own."""
 
 import subprocess
 import sys
@@ -7,16 +7,20 @@ from collections.abc import Sequence
 from attnjax.errors import fail
 from attnjax.reproduction.project import find_project
 
-MODULE = "experiments.benchmarks.allocation"
+MODULES = {
+    "aggregation": "experiments.benchmarks.aggregation",
+    "allocation": "experiments.benchmarks.allocation",
+    "meta": "experiments.benchmarks.meta",
+}
+"""What is started, by contest."""
 
 
-def allocation_command(preset: str, only: Sequence[str], *, keep: bool) -> int:
-    """Runs the benchmark in a process of its own, so that nothing of this one is timed with it.
+def bench_command(contest: str, words: Sequence[str]) -> int:
+    """Runs a benchmark in a process of its own, so that nothing of this one is timed with it.
 
     Args:
-        preset: `smoke` or `paper`.
-        only: tasks and solvers to measure; all if empty.
-        keep: whether to copy the record to where committed ones live.
+        contest: which.
+        words: its options.
 
     Returns:
         The exit code.
@@ -24,13 +28,12 @@ def allocation_command(preset: str, only: Sequence[str], *, keep: bool) -> int:
     Raises:
         UserError: if the project has no such benchmark. What the benchmark refuses it prints itself.
     """
-    project = find_project()
-    if not (project.root / MODULE.replace(".", "/")).is_dir():
+    project, module = find_project(), MODULES[contest]
+    if not (project.root / module.replace(".", "/")).is_dir():
         fail(
-            "attnjax bench allocation",
-            expected=f"a project with {MODULE.replace('.', '/')}/",
+            f"attnjax bench {contest}",
+            expected=f"a project with {module.replace('.', '/')}/",
             got=f"{project.root.name}/ without it",
             advice="Change into a clone of the repository and run the command there.",
         )
-    words = ["--preset", preset, *(["--only", *only] if only else []), *(["--keep"] if keep else [])]
-    return subprocess.run([sys.executable, "-m", MODULE, *words], cwd=project.root, check=False).returncode
+    return subprocess.run([sys.executable, "-m", module, *words], cwd=project.root, check=False).returncode

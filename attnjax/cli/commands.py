@@ -150,10 +150,18 @@ def bands(options: argparse.Namespace) -> int:
 
 
 def bench(options: argparse.Namespace) -> int:
-    """Measures a solver against its peers."""
-    from attnjax.cli.bench import allocation_command
+    """Measures ours against its peers."""
+    from attnjax.cli.bench import bench_command
 
-    return allocation_command(options.preset, options.only, keep=options.keep)
+    words = ["--preset", options.preset, *(["--keep"] if options.keep else [])]
+    if options.contest == "allocation":
+        words += ["--only", *options.only] if options.only else []
+    else:
+        words += ["--no-peers"] if options.no_peers else []
+        for name in ("peers_python", "simulators_python"):
+            given = getattr(options, name, None)
+            words += [f"--{name.replace('_', '-')}", given] if given else []
+    return bench_command(options.contest, words)
 
 
 def data(options: argparse.Namespace) -> int:

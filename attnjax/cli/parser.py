@@ -112,7 +112,7 @@ def _parser() -> tuple[_Parser, list[str]]:
     preset(bands, "paper")
     bands.add_argument("--batches", type=int, default=8, metavar="B", help="how many (default: 8)")
 
-    bench = add("bench", "measure the solvers against their peers")
+    bench = add("bench", "measure ours against its peers")
     contests = bench.add_subparsers(dest="contest", metavar="CONTEST", required=True, title="contests")
     text = "Measure the market solver against its peers, each in a process of its own; resumes if interrupted."
     allocation = contests.add_parser("allocation", help="the market solver against its peers", description=text)
@@ -121,6 +121,25 @@ def _parser() -> tuple[_Parser, list[str]]:
         "--only", nargs="+", action="extend", default=[], metavar="NAME", help="only these tasks or solvers, or 'ours'"
     )
     allocation.add_argument("--keep", action="store_true", help="also copy the record to reproducibility/records/")
+    text = "Measure aggregators of gradients against TorchJD, fronts against NSGA-II, and what a training step costs."
+    aggregation = contests.add_parser(
+        "aggregation", help="aggregators and fronts against their peers", description=text
+    )
+    preset(aggregation, "smoke")
+    aggregation.add_argument("--no-peers", action="store_true", help="ours alone, as the smoke preset does")
+    aggregation.add_argument(
+        "--peers-python", metavar="PYTHON", help="an interpreter with torchjd and pymoo (default: that of .venv-bench)"
+    )
+    aggregation.add_argument("--keep", action="store_true", help="also copy the record to reproducibility/records/")
+    text = "Measure meta-gradients against their peers, which take turns on one core, and environments."
+    meta = contests.add_parser("meta", help="meta-gradients and environments against their peers", description=text)
+    preset(meta, "smoke")
+    meta.add_argument("--no-peers", action="store_true", help="ours alone, as the smoke preset does")
+    meta.add_argument(
+        "--peers-python", metavar="PYTHON", help="an interpreter with torch and peers (default: that of .venv-bench)"
+    )
+    meta.add_argument("--simulators-python", metavar="PYTHON", help="an interpreter with recsim and recogym")
+    meta.add_argument("--keep", action="store_true", help="also copy the record to reproducibility/records/")
 
     data = add("data", "list or fetch the data sets")
     jobs = data.add_subparsers(dest="job", metavar="JOB", required=True, title="jobs")

@@ -63,7 +63,7 @@ class AttentionVectorNet(nn.Module):
         for width in (32, 64):
             conv = nn.Conv(width, (3, 3), padding=1, conv_general_dilated=self.convolve, name=f"conv_{width}")
             x = nn.relu(conv(x))
-            x = nn.max_pool(x, (2, 2), strides=(2, 2))
+            x = largest_of_four(x)
         x = nn.relu(nn.Dense(128, name="dense_128")(x.reshape(*x.shape[:-3], -1)))
         x = nn.Dense(self.num_classes, name="outputs")(x)
         attention = self.param("attention", nn.initializers.normal(1.0), (self.num_classes,))
@@ -100,6 +100,50 @@ def by_products(
     rows, columns = images.shape[1] - height + 1, images.shape[2] - width + 1
     patches = [images[:, i : i + rows, j : j + columns] for i in range(height) for j in range(width)]
     return jnp.concatenate(patches, axis=-1) @ kernel.reshape(-1, kernel.shape[-1])
+
+
+@jax.custom_jvp
+def largest_of_four(images: Float[Array, "*batch h w c"]) -> Float[Array, "*batch p q c"]:
+    """Pools by two: the largest of each square of four places.
+
+    The same bits as `flax.linen.max_pool(images, (2, 2), strides=(2, 2))`, and so are its derivatives: of several
+    largest the first counts. XLA's derivative of a pooling takes a CPU ten times as long as this one.
+
+    Args:
+        images: (..., h, w, c), h and w even.
+
+    Returns:
+        (..., h / 2, w / 2, c).
+
+    >>> largest_of_four(jnp.array([[[1.0], [2.0]], [[4.0], [3.0]]])).tolist()
+    [[[4.0]]]
+    """
+    first, second, third, fourth = _places(images)
+    return jnp.maximum(jnp.maximum(first, second), jnp.maximum(third, fourth))
+
+
+@largest_of_four.defjvp
+def _largest_of_four_jvp(primals: tuple, tangents: tuple) -> tuple[Array, Array]:
+    (images,), (change,) = primals, tangents
+    largest = largest_of_four(images)
+    left, chosen = jnp.ones(largest.shape, bool), []
+    for place in _places(images):
+        chosen.append(left & (place == largest))
+        left = left & ~chosen[-1]
+    rows = [jnp.stack(chosen[k : k + 2], axis=-2) for k in (0, 2)]
+    return largest, jnp.sum(jnp.where(jnp.stack(rows, axis=-4), _squares(change), 0), axis=(-4, -2))
+
+
+def _squares(images: Array) -> Array:
+    """(..., h / 2, 2, w / 2, 2, c)."""
+    *batch, height, width, channels = images.shape
+    return images.reshape(*batch, height // 2, 2, width // 2, 2, channels)
+
+
+def _places(images: Array) -> list[Array]:
+    """The four places of each square, row by row."""
+    squares = _squares(images)
+    return [squares[..., row, :, column, :] for row in (0, 1) for column in (0, 1)]
 
 
 def squared_error(outputs: Float[Array, "*batch c"], labels: Int[Array, "*batch"]) -> Float[Array, ""]:

@@ -5,6 +5,7 @@ functions and trees of arrays, and nothing of any model.
 """
 
 import contextlib
+import functools
 import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
@@ -12,11 +13,12 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import optax
+from jax.tree_util import Partial
 from jaxtyping import Array, Float
 
 from attnjax.errors import fail
 from attnjax.training.checkpoints import Checkpoints, digest, open_checkpoints
-from attnjax.training.epochs import SHUFFLE, Batch, Loss, Params, checked_steps, replicate, run_epoch
+from attnjax.training.epochs import SHUFFLE, Batch, Loss, Params, Steps, checked_steps, replicate, run_epoch
 from attnjax.training.trackers import Tracker
 
 __all__ = ["SHUFFLE", "Fit", "count_steps", "fit"]
@@ -86,9 +88,13 @@ def fit(
     shape of memory, or other `checkpoints.settings`. The optimizer and the loss are functions, which can't be compared:
     name in the settings what they are made of. `max_epochs` and `patience` may grow from one start to the next.
 
+    An epoch is compiled anew in each call, but for a loss and a measure that are both `jax.tree_util.Partial(f, x)`, of
+    functions f that are defined once and of trees x of arrays: these arrays are then handed to the program, and calls
+    with the same functions, optimizer (the same object) and shapes share it.
+
     Args:
         loss: `loss(params, batch)`, a scalar to minimise; the mean over the batch. With `stochastic`,
-            `loss(params, batch, key)`.
+            `loss(params, batch, key)`. What else it needs it closes over, or is a `Partial` of.
         measure: `measure(params, validation)`, a scalar, smaller is better.
         params: a tree of arrays to start from.
         optimizer: an optax transformation; its rate may follow a schedule (see `count_steps`).
@@ -130,12 +136,8 @@ def fit(
             advice="Raise them.",
         )
 
-    @jax.jit
-    def epoch(params: Params, memory: Any, train: Batch, validation: Batch, number: Array) -> tuple:
-        params, memory, value = run_epoch(loss, optimizer, steps, params, memory, train, key, number)
-        return params, memory, value, measure(params, validation)
-
-    params, train, validation = replicate((params, train, validation), steps.mesh)
+    epoch = _epoch_program(loss, measure, optimizer, steps)
+    params, train, validation, key = replicate((params, train, validation, key), steps.mesh)
     memory = replicate(optimizer.init(params), steps.mesh)
     best, best_epoch, best_params, resumed = float("inf"), 0, params, 0
     losses: list[float] = []
@@ -163,7 +165,8 @@ def fit(
         left = range(resumed + 1, max_epochs + 1) if resumed - best_epoch < patience else range(0)
         for number in progress(left):
             begin = time.perf_counter()
-            params, memory, value, score = epoch(params, memory, train, validation, jnp.asarray(number, jnp.uint32))
+            counted = jnp.asarray(number, jnp.uint32)
+            params, memory, value, score = epoch(params, memory, train, validation, key, counted)
             losses.append(float(value))
             measures.append(float(score))
             if not (jnp.isfinite(value) and jnp.isfinite(score)):
@@ -185,3 +188,32 @@ def fit(
             if stop:
                 break
     return Fit(best_params, best, best_epoch, losses, measures, resumed)
+
+
+def _epoch_program(
+    loss: Loss, measure: Callable[[Params, Batch], Array], optimizer: optax.GradientTransformation, steps: Steps
+) -> Callable[..., tuple]:
+    """One compiled epoch and the measure after it: of parameters, memory, both sets of rows, the key and a number."""
+    if isinstance(loss, Partial) and isinstance(measure, Partial):
+        loss, measure = replicate((loss, measure), steps.mesh)
+        return functools.partial(_shared_epoch, loss, measure, optimizer, steps)
+    return jax.jit(functools.partial(_epoch, loss, measure, optimizer, steps))
+
+
+def _epoch(
+    loss: Loss,
+    measure: Callable[[Params, Batch], Array],
+    optimizer: optax.GradientTransformation,
+    steps: Steps,
+    params: Params,
+    memory: Any,
+    train: Batch,
+    validation: Batch,
+    key: Array,
+    number: Array,
+) -> tuple[Params, Any, Array, Array]:
+    params, memory, value = run_epoch(loss, optimizer, steps, params, memory, train, key, number)
+    return params, memory, value, measure(params, validation)
+
+
+_shared_epoch = jax.jit(_epoch, static_argnums=(2, 3))

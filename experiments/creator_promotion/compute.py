@@ -14,7 +14,7 @@ from experiments.creator_promotion.decisions import FACTORS, KNOWN, Case, cases_
 from experiments.creator_promotion.promotion import LEVELS, promote, stage_of
 from experiments.next_item import Config as ModelConfig
 from experiments.next_item.logs import About, Log, about, log_of, parts_of
-from experiments.next_item.model import train
+from experiments.next_item.model import shown_of, train
 
 MARKET = 3
 """The stream of a seed's key that synthetic markets are drawn from."""
@@ -74,7 +74,8 @@ def _one_seed(config: Any, key: Any, data: MovieLens, log: Log, everything: Inci
     settings = dataclasses.replace(
         ModelConfig(), max_epochs=config.max_epochs, features=config.features, draws=config.draws
     )
-    scores = train(settings, key, log, parts, known, "time", "allocation", L2).scores
+    shown = shown_of(log, parts, known, L2)
+    scores = train(settings, key, log, parts, shown, "time", "allocation").scores
     stage = stage_of(log, parts, everything, scores, config.recent)
     drawn = jax.random.fold_in(key, MARKET)
     cases = {

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from attnjax.allocation import Creators, Floors, Market, exposure_of, solve, uniform_attention, welfare_of
 from attnjax.data import Incidence
-from attnjax.evaluation.ranking import measure_users
+from attnjax.evaluation.ranking import measure_one_wanted
 from experiments.next_item.logs import Log, Parts, matrix, targets
 
 LEVELS = {"none": 0.0, "quarter": 0.25, "half": 0.5, "equal": 1.0}
@@ -127,7 +127,7 @@ def _measure(stage: Stage, market: Market, attention: Array, free: Array) -> dic
     users = stage.scores.shape[0]
     seen = ~np.isfinite(stage.scores)
     judged = stage.wanted.any(axis=1)
-    ranked = measure_users(np.asarray(attention)[judged], stage.wanted[judged], seen[judged])
+    ranked = measure_one_wanted(np.asarray(attention)[judged], stage.wanted[judged].argmax(axis=1), seen[judged])
     return {
         "new_share": float(exposure[stage.new].sum() / users),
         "least_new": float(exposure[stage.new].min() * stage.new.size / users),

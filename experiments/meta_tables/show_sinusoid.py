@@ -14,10 +14,17 @@ METHODS = {
     "pretraining": "pretraining, fine-tuned",
     "first_order": "first-order MAML",
     "maml": "MAML, exact",
+    "maml_bounded": "MAML, exact, inner gradients bounded",
 }
 INITS = {"he": "He", "paper": "normal 0.01, as the paper's code"}
 SHOTS, STEPS = (5, 10, 20), (1, 5, 10)
-COLOURS = {"multi_task": "#888888", "pretraining": "#D55E00", "first_order": "#0072B2", "maml": "#009E73"}
+COLOURS = {
+    "multi_task": "#888888",
+    "pretraining": "#D55E00",
+    "first_order": "#0072B2",
+    "maml": "#009E73",
+    "maml_bounded": "#CC79A7",
+}
 
 
 def sinusoid_tables(record: Record) -> list[Table]:
@@ -67,7 +74,8 @@ def sinusoid_tables(record: Record) -> list[Table]:
             "He's. The two baselines choose their step size on other curves, anew for each number of shots and steps; "
             f"the paper's is tuned, too. Multi-task is the mean of {record.config['networks']} networks (500 in the "
             f"paper), each trained on one curve, to an error of at most {worst:.3f} on average. Published: Finn et al. "
-            "(2017), one run; no number is printed for first-order.",
+            "(2017), one run; no number is printed for first-order. The last row's inner gradients are bounded "
+            f"to a norm of {about['bound']:g}, in training and in the test: curves that overshoot then can't run away.",
         ),
         Table(
             "Sinusoids: mean squared error with 10 and 20 shots",

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attnjax.evaluation import ease, implicit_als, item_knn, popularity
-from attnjax.evaluation.ranking import RankingMeasures, measure_users
+from attnjax.evaluation.ranking import RankingMeasures, measure_one_wanted
 
 BASELINES = {"popularity": popularity, "item_knn": item_knn, "ease": ease, "als": implicit_als}
 
@@ -45,9 +45,7 @@ def tune(
 
 def judge(scores: NDArray, seen: NDArray, wanted: NDArray[np.int32], at: int) -> RankingMeasures:
     """Measures per user of rankings of everything the user has not seen, where one item is wanted."""
-    relevant = np.zeros(seen.shape, bool)
-    relevant[np.arange(len(wanted)), wanted] = True
-    return measure_users(scores, relevant, seen > 0, k=at)
+    return measure_one_wanted(scores, wanted, seen > 0, k=at)
 
 
 def coverage(scores: NDArray, seen: NDArray, at: int) -> float:

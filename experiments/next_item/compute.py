@@ -18,7 +18,7 @@ from attnjax.evaluation import users_interval
 from attnjax.reproduction import Context, Outcome
 from experiments.next_item.baselines import BASELINES, SPACES, coverage, judge, tune
 from experiments.next_item.logs import Log, about, log_of, matrix, parts_of, targets
-from experiments.next_item.model import train
+from experiments.next_item.model import shown_of, train
 
 MEASURES = ("ndcg", "hit_rate", "mrr")
 RESAMPLES = 2000
@@ -67,9 +67,10 @@ def _one(config: Any, key: Any, data: MovieLens, log: Log, split: str, seed: int
         options, validation = tune(name, config.space, learned, chosen, config.at)
         scores[name] = fit(known, **options)(known)
         search[name], settings[name] = validation, options
-    training, features = {}, about(data, log, parts)
+    training = {}
+    shown = shown_of(log, parts, about(data, log, parts), settings["ease"]["l2"])
     for variant in config.variants:
-        trained = train(config, key, log, parts, features, split, variant, settings["ease"]["l2"])
+        trained = train(config, key, log, parts, shown, split, variant)
         scores[variant] = trained.scores
         training[variant] = {what: value for what, value in trained._asdict().items() if what != "scores"}
     measured = {name: judge(one, known, judged, config.at) for name, one in scores.items()}

@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jax.tree_util import Partial
 from jaxtyping import Array
 from numpy.typing import NDArray
 
@@ -69,6 +70,13 @@ class Inputs(NamedTuple):
         return History(shown.items, shown.ratings, shown.times, *who)
 
 
+class Shown(NamedTuple):
+    """Inputs made of the rows that are learned from, and of all that are known when judging."""
+
+    learned: Inputs
+    known: Inputs
+
+
 class Trained(NamedTuple):
     """A trained model.
 
@@ -87,19 +95,16 @@ class Trained(NamedTuple):
     losses: list[float]
 
 
-def train(
-    config: Any, key: Array, log: Log, parts: Parts, about: About, split: str, variant: str, l2: float
-) -> Trained:
+def train(config: Any, key: Array, log: Log, parts: Parts, shown: Shown, split: str, variant: str) -> Trained:
     """Trains a variant on `parts.train`, stops by `parts.validation`, and scores from all that is known.
 
-    The links are EASE's at `l2`; with `max_epochs` 0 the model stays at its start, as EASE ranks. Of the change from
+    The links are EASE's; with `max_epochs` 0 the model stays at its start, as EASE ranks. Of the change from
     the start to the best epoch the share is kept that does best on validation: none where that is not better than the
     start by a standard error over users.
     """
-    length = int(np.bincount(log.user).max())
+    about = shown.learned.about
     model = model_of(config, log.num_items, about.sizes, variant)
-    penalty = l2 if model.links else None
-    inputs = inputs_of(log, parts.train, about, length, penalty)
+    inputs, known = (of if model.links else of._replace(links=None, own=None) for of in shown)
     few = inputs.history(jnp.arange(2))
     # Fresh parameters are the same whatever the rule, and so is the program that draws them.
     drawn = model_of(config, log.num_items, about.sizes, "softmax" if model.links else variant)
@@ -114,15 +119,12 @@ def train(
     measures: list[float] = []
     losses: list[float] = []
     if config.max_epochs:
+        loss, measure, optimizer = _training(config, model, split)
         found = fit(
-            _loss(config, model, inputs, split),
-            functools.partial(_negative_ndcg, model, inputs, config.at),
+            Partial(loss, inputs),
+            Partial(measure, inputs),
             params,
-            optax.adamw(
-                config.time_rate if split == "time" else config.random_rate,
-                weight_decay=config.weight_decay,
-                mask=lambda tree: named(tree, "kernel|table"),
-            ),
+            optimizer,
             {"user": np.repeat(users, config.draws)},
             {"user": users, "target": wanted},
             key=jax.random.fold_in(key, TRAIN),
@@ -135,7 +137,6 @@ def train(
         measures, losses = found.measures, found.losses
     reached = [judge(score(model, one, inputs), seen, wanted, config.at).ndcg for one in kept]
     best = _clearly_best(reached)
-    known = inputs_of(log, parts.known, about, length, penalty)
     validation = [float(reached[0].mean()), *(-value for value in measures)]
     return Trained(score(model, kept[best], known), SHARES[best], float(reached[best].mean()), validation, losses)
 
@@ -179,13 +180,15 @@ def model_of(config: Any, num_items: int, sizes: tuple[int, ...], variant: str) 
     )
 
 
-def inputs_of(log: Log, rows: NDArray, about: About, length: int, l2: float | None) -> Inputs:
-    """Histories of some rows, and the links fitted to them, if there is an l2."""
-    shown = events(log, rows, length)
-    if l2 is None:
-        return Inputs(shown, about, None, None)
-    links, own = ease_links_and_own(matrix(log, rows), l2)
-    return Inputs(shown, about, jnp.asarray(links, jnp.float32), own)
+def shown_of(log: Log, parts: Parts, about: About, l2: float) -> Shown:
+    """What all variants of the model are shown, with links at an l2."""
+    length = int(np.bincount(log.user).max())
+
+    def inputs(rows: NDArray) -> Inputs:
+        links, own = ease_links_and_own(matrix(log, rows), l2)
+        return Inputs(events(log, rows, length), about, jnp.asarray(links, jnp.float32), own)
+
+    return Shown(inputs(parts.train), inputs(parts.known))
 
 
 def score(model: UserAttention, params: Any, inputs: Inputs, at_once: int = 128) -> NDArray[np.float32]:
@@ -208,10 +211,20 @@ def _spend(model: UserAttention, params: Any, inputs: Inputs, user: Array, **mor
     return model.apply({"params": {**params, **links}}, history, inputs.about.films, own=own, **more)
 
 
-def _loss(config: Any, model: UserAttention, inputs: Inputs, split: str) -> Callable[..., Array]:
+@functools.cache
+def _training(
+    config: Any, model: UserAttention, split: str
+) -> tuple[Callable[..., Array], Callable[..., Array], optax.GradientTransformation]:
+    """Loss, measure and optimizer: the same objects for all seeds, so that they share one program."""
+    rate = config.time_rate if split == "time" else config.random_rate
+    optimizer = optax.adamw(rate, weight_decay=config.weight_decay, mask=lambda tree: named(tree, "kernel|table"))
+    return _loss(config, model, split), functools.partial(_negative_ndcg, model, config.at), optimizer
+
+
+def _loss(config: Any, model: UserAttention, split: str) -> Callable[..., Array]:
     """Cross entropy of the items that were hidden, among all that are not in the history shown."""
 
-    def loss(params: Any, batch: dict[str, Array], key: Array) -> Array:
+    def loss(inputs: Inputs, params: Any, batch: dict[str, Array], key: Array) -> Array:
         of_events, of_noise = jax.random.split(key)
         user = batch["user"]
         whole = Events(*(jnp.asarray(x)[user] for x in inputs.events))
@@ -268,7 +281,7 @@ def _counts(items: Array, num_items: int) -> Array:
     return none.at[rows, jnp.where(items == PAD, num_items, items)].add(1)[:, :num_items]
 
 
-def _negative_ndcg(model: UserAttention, inputs: Inputs, at: int, params: Any, batch: dict[str, Array]) -> Array:
+def _negative_ndcg(model: UserAttention, at: int, inputs: Inputs, params: Any, batch: dict[str, Array]) -> Array:
     """Less the mean nDCG of the targets, among what is not in the history; a tie counts as better."""
     user, target = batch["user"], batch["target"]
     seen = _counts(jnp.asarray(inputs.events.items)[user], model.num_items) > 0

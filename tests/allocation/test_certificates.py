@@ -107,6 +107,7 @@ def test_the_check_itself_would_notice_a_bound_that_is_wrong():
             assert_feasible(dear, found.attention, 1e-9)
 
 
+@pytest.mark.compiled_in_full
 @pytest.mark.parametrize(
     "kind", ["box sparse", "maxmin", "nash caps", "floors slates", "alpha slates impact", "soft sparse caps at_most"]
 )

@@ -1,6 +1,7 @@
 """What serves large markets: streaming, tiles, sampled Hessians, conjugate gradients, many problems at once."""
 
 import dataclasses
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -47,8 +48,13 @@ def markets():
 
 
 def run(market, tol=1e-5, **options):
-    """Compiled anew, so that a changed setting is seen."""
     return jax.jit(lambda m: solve(m, tol, method="newton", **options))(market)
+
+
+@functools.cache
+def whole(kind):
+    """In double precision, as the tests of what changes nothing are."""
+    return run(markets()[kind])
 
 
 def assert_same_value(one, other):
@@ -61,18 +67,17 @@ def assert_same_value(one, other):
 
 @pytest.mark.usefixtures("x64")
 @pytest.mark.parametrize("kind", markets())
-def test_tiles_samples_and_streams_change_nothing_that_is_certified(monkeypatch, kind):
+def test_tiles_samples_and_streams_change_nothing_that_is_certified(setting, kind):
     """In tiles of a few users, with the Hessian from every so many of them, and attention given later in blocks."""
-    market = markets()[kind]
-    whole = run(market)
+    market, undivided = markets()[kind], whole(kind)
     positions = 1 if market.position_bias is None else market.position_bias.size
-    monkeypatch.setattr(tiles, "TILE_BYTES", 3 * 8 * positions * market.scores.shape[1])
-    monkeypatch.setattr(sweeps, "SAMPLED", 1)
-    monkeypatch.setattr(sweeps, "SAMPLED_SHARP", 0.05)
+    setting(tiles, "TILE_BYTES", 3 * 8 * positions * market.scores.shape[1])
+    setting(sweeps, "SAMPLED", 1)
+    setting(sweeps, "SAMPLED_SHARP", 0.05)
     assert int(sweeps.sample_stride(market, jnp.asarray(0.3))) > 1
     tiled = run(market, materialise=False)
     assert tiled.attention is None
-    assert_same_value(whole, tiled)
+    assert_same_value(undivided, tiled)
     blocks = dict(stream_attention(market, tiled, rows=17))
     assert list(blocks) == [0, 17, 34, 51]
     attention = np.concatenate(list(blocks.values()))
@@ -103,16 +108,15 @@ def test_a_sampled_hessian_has_the_diagonal_of_all_users(monkeypatch, kind):
 
 @pytest.mark.usefixtures("x64")
 @pytest.mark.parametrize("kind", ["box", "sparse box", "max-min", "slates"])
-def test_conjugate_gradients_solve_what_the_matrix_solves(monkeypatch, kind):
-    market = markets()[kind]
-    dense = run(market, 1e-4)
-    monkeypatch.setattr(sweeps, "DENSE", 2)
+def test_conjugate_gradients_solve_what_the_matrix_solves(setting, kind):
+    market, dense = markets()[kind], whole(kind)
+    setting(sweeps, "DENSE", 2)
     assert not sweeps.is_dense(market)
     assert_same_value(dense, run(market, 1e-4))
 
 
 @pytest.mark.usefixtures("x64")
-def test_conjugate_gradients_differentiate_as_the_matrix_does(monkeypatch):
+def test_conjugate_gradients_differentiate_as_the_matrix_does(setting):
     market = Market.of(SCORES, ONE, AlphaFair(1.0, 2.0, EVEN), temperature=0.2)
 
     def slope(market):
@@ -120,10 +124,11 @@ def test_conjugate_gradients_differentiate_as_the_matrix_does(monkeypatch):
         return jax.jit(found)(market.scores)
 
     dense = slope(market)
-    monkeypatch.setattr(sweeps, "DENSE", 2)
+    setting(sweeps, "DENSE", 2)
     np.testing.assert_allclose(slope(market), dense, rtol=1e-4, atol=1e-8)
 
 
+@pytest.mark.compiled_in_full
 def test_more_than_three_thousand_creators_need_no_matrix():
     """3,500 creators, 12 candidates each: a matrix of all pairs would take 49 MB; the program takes less in all."""
     random = np.random.default_rng(1)
@@ -141,6 +146,7 @@ def test_more_than_three_thousand_creators_need_no_matrix():
 NUMBERS = (jnp.float32(1e-4), jnp.asarray(500), jnp.float32(0.3))
 
 
+@pytest.mark.compiled_in_full
 @pytest.mark.parametrize("kind", ["dense", "sparse"])
 def test_besides_the_scores_a_fifth_of_them_is_enough(kind):
     """Peak memory of the compiled program, in bytes, from the compiler itself."""

@@ -94,6 +94,7 @@ def test_the_optimum_of_a_linear_programme_lies_between_lower_and_upper(kind):
         assert_feasible(found, *numbers[1:], 1e-9)
 
 
+@pytest.mark.compiled_in_full
 @pytest.mark.parametrize("kind", KINDS)
 def test_in_single_precision_it_is_feasible_and_its_gap_the_true_one(kind):
     """The same attention and prices, judged in float64: primal and dual value from the formulas."""
@@ -339,16 +340,23 @@ def test_new_values_compile_nothing_and_batches_agree():
         assert float(found.upper[row]) >= float(one.lower) - 1e-4
 
 
-@pytest.mark.parametrize("rows", [1, 2, 5])
 @double
-def test_tiles_of_users_change_nothing(monkeypatch, rows):
+def test_tiles_of_users_change_nothing(setting):
     """Nine users in tiles of 2 or 5: the last tile overlaps the one before."""
     market = market_of(*programme("met", 2))
     start, numbers = jnp.zeros(N), (jnp.asarray(1e-5), jnp.asarray(200), jnp.asarray(0.3))
-    whole = newton(market, start, *numbers)
-    monkeypatch.setattr(tiles, "TILE_BYTES", rows * N * 8)
-    assert tiles.tile_rows(market) == rows
-    tiled = jax.jit(lambda m: newton(m, start, *numbers))(market)
+
+    def run():
+        return jax.jit(lambda m: newton(m, start, *numbers))(market)
+
+    whole = run()
+    for rows in (1, 2, 5):
+        setting(tiles, "TILE_BYTES", rows * N * 8)
+        assert tiles.tile_rows(market) == rows
+        assert_same(run(), whole, market)
+
+
+def assert_same(tiled, whole, market):
     np.testing.assert_allclose(tiled.attention, whole.attention, atol=1e-9)
     np.testing.assert_allclose(tiled.prices, whole.prices, atol=1e-9)
     assert int(tiled.iterations) == int(whole.iterations)

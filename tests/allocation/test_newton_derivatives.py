@@ -84,7 +84,6 @@ def test_derivatives_are_those_of_the_smoothed_problems_root(kind, temperature):
         parts = (on_attention * attention, on_creators * prices, on_creators * exposure_of(market, attention))
         return jnp.stack([*map(jnp.sum, parts), own])
 
-    @jax.jit
     def found(numbers):
         own = with_parameters(market, numbers)
         at = newton(own, start, *limits)
@@ -94,8 +93,7 @@ def test_derivatives_are_those_of_the_smoothed_problems_root(kind, temperature):
     numbers = parameters(market)
     if not temperature:  # which is not the smoothing's
         del numbers["temperature"]
-    slopes = jax.jit(jax.jacrev(lambda n: found(n)[0]))(numbers)
-    _, at = found(numbers)
+    slopes, at = jax.jit(jax.jacrev(found, has_aux=True))(numbers)
 
     def smoothed(market, y):
         side = side_of(market, bounds_of(market))
@@ -147,17 +145,17 @@ def test_derivatives_are_those_of_central_differences_of_solutions(value):
     random = np.random.default_rng(2)
     on_attention, on_prices = jnp.asarray(random.normal(size=(7, N))), jnp.asarray(random.normal(size=C))
 
-    @jax.jit
     def both(numbers):
         limits = (jnp.asarray(1e-12), jnp.asarray(300), jnp.asarray(0.3))
         found = newton(with_parameters(market, numbers), jnp.full(C, 0.5), *limits)
         return jnp.sum(on_attention * found.attention) + jnp.sum(on_prices * found.prices)
 
     numbers = parameters(market)
-    slopes = jax.jit(jax.grad(both))(numbers)
+    run = jax.jit(jax.value_and_grad(both))
+    slopes = run(numbers)[1]
     for name, direction in directions(numbers):
         numerical = central_differences.jacobian(
-            lambda t, n=name, d=direction: both(moved(numbers, n, d, t[0])), np.zeros(1), step=1e-4
+            lambda t, n=name, d=direction: run(moved(numbers, n, d, t[0]))[0], np.zeros(1), step=1e-4
         )
         exact = float(along({name: slopes[name][None]}, name, direction)[0])
         assert exact == pytest.approx(float(numerical[0]), rel=1e-5, abs=1e-6), name
@@ -176,8 +174,12 @@ def test_the_derivative_at_temperature_zero_is_finite():
 def test_welfares_derivative_is_the_envelope_theorems(value):
     """In scores attention; in rates exposure; in floors and caps their cost; in weights the logarithm of exposure."""
     market = random_market(value, 1, 0.5)
-    slope = jax.jit(jax.grad(lambda m: solve(m, 1e-10).lower, allow_int=True))(market)
-    found = solve(market, 1e-10)
+
+    def welfare(market):
+        found = solve(market, 1e-10)
+        return found.lower, found
+
+    slope, found = jax.jit(jax.grad(welfare, has_aux=True, allow_int=True))(market)
     np.testing.assert_allclose(slope.scores, found.attention, atol=2e-5)
     np.testing.assert_allclose(slope.platform_rates, found.exposure, atol=1e-4)
     # One more unit of budget brings what the marginal unit brings: the threshold of the user's own problem.
@@ -239,7 +241,9 @@ def test_it_is_that_of_a_solver_whose_steps_are_differentiated():
     def solved(scores, weights):
         return solve(dataclasses.replace(market, scores=scores, creator_value=Nash(weights)), 1e-12).prices
 
-    weights = market.creator_value.weights
-    np.testing.assert_allclose(unrolled(scores, weights), solved(scores, weights), atol=1e-8)
-    one, other = (jax.jit(jax.jacfwd(f, (0, 1)))(scores, weights) for f in (unrolled, solved))
+    def with_slopes(prices_of):
+        return jax.jit(jax.jacfwd(lambda *given: (prices_of(*given),) * 2, (0, 1), has_aux=True))
+
+    (one, prices), (other, same) = (with_slopes(f)(scores, market.creator_value.weights) for f in (unrolled, solved))
+    np.testing.assert_allclose(prices, same, atol=1e-8)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), one, other)

@@ -311,6 +311,7 @@ def test_padding_changes_nothing(x64):
     np.testing.assert_array_equal(market.arrive(one, users(3), 0.0)[0].prices, one.prices)
 
 
+@pytest.mark.compiled_in_full
 def test_single_precision_counts_to_the_last_user():
     """A million users' worth before, and the next thousand are not lost."""
     market = online("nash", 2.0**24 + 1000)

@@ -261,6 +261,7 @@ def test_the_limits_of_temperature_are_greedy_and_uniform(regularizer):
     np.testing.assert_allclose(allocate(scores, 2.0, None, regularizer, temperature=1e6).weights, [0.5] * 4, atol=1e-5)
 
 
+@pytest.mark.compiled_in_full
 @pytest.mark.parametrize("regularizer", [Entropy(), SquaredNorm(), Tsallis(1.5), Power(3)], ids=str)
 def test_the_margin_far_below_the_best_entry_keeps_its_digits(regularizer):
     """A capped leader a million above the rest must not cost them the digits of their own comparison."""
@@ -270,6 +271,7 @@ def test_the_margin_far_below_the_best_entry_keeps_its_digits(regularizer):
     np.testing.assert_allclose(together, [0.5, *apart], rtol=2e-6)
 
 
+@pytest.mark.compiled_in_full
 @given(
     scores=arrays(np.float32, 6, elements=st.floats(-8, 8, width=32)),
     budget=st.floats(0.125, 8, width=32),

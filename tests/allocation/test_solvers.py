@@ -86,6 +86,7 @@ def test_items_at_rest_do_not_stall_the_prices(regularizer):
     assert int(found.iterations) < 100
 
 
+@pytest.mark.compiled_in_full
 def test_single_precision_reaches_its_tolerance():
     market = Market.of(SCORES.astype(np.float32), ONE, Nash(1.0))
     for tolerance in (1e-3, 1e-5):

@@ -11,18 +11,27 @@ from experiments.benchmarks.allocation.tasks import Task
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.fixture
-def project(tmp_path):
-    """A project with the benchmark alone, so that nothing is written into the clone."""
+def copied(folder):
+    """A project with the benchmarks alone, so that nothing is written into the clone."""
     shutil.copytree(
         ROOT / "experiments" / "benchmarks",
-        tmp_path / "experiments" / "benchmarks",
+        folder / "experiments" / "benchmarks",
         ignore=shutil.ignore_patterns("__pycache__"),
     )
-    shutil.copy(ROOT / "experiments" / "__init__.py", tmp_path / "experiments")
-    (tmp_path / "reproducibility").mkdir()
-    (tmp_path / "reproducibility" / "claims.toml").touch()
-    return Project(tmp_path)
+    shutil.copy(ROOT / "experiments" / "__init__.py", folder / "experiments")
+    (folder / "reproducibility").mkdir()
+    (folder / "reproducibility" / "claims.toml").touch()
+    return Project(folder)
+
+
+@pytest.fixture
+def project(tmp_path):
+    return copied(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def project_of_its_own(tmp_path_factory):
+    return copied(tmp_path_factory.mktemp("project"))
 
 
 @pytest.fixture

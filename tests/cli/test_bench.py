@@ -20,10 +20,19 @@ def test_options_are_handed_on_and_the_exit_code_back(project, monkeypatch):
 
     monkeypatch.setattr(bench.subprocess, "run", run)
     assert main(["bench", "allocation", "--preset", "paper", "--only", "nash", "scs", "--keep"]) == 2
-    words = ["-m", bench.MODULE, "--preset", "paper", "--only", "nash", "scs", "--keep"]
+    module = bench.MODULES["allocation"]
+    words = ["-m", module, "--preset", "paper", "--keep", "--only", "nash", "scs"]
     assert started == [(words, project.root)]
     main(["bench", "allocation"])
-    assert started[1][0] == ["-m", bench.MODULE, "--preset", "smoke"]
+    assert started[1][0] == ["-m", module, "--preset", "smoke"]
+    (project.root / "experiments/benchmarks/meta").mkdir()
+    assert main(["bench", "meta", "--preset", "paper", "--no-peers", "--peers-python", "python3", "--keep"]) == 2
+    words = ["-m", bench.MODULES["meta"], "--preset", "paper", "--keep", "--no-peers", "--peers-python", "python3"]
+    assert started[2] == (words, project.root)
+    (project.root / "experiments/benchmarks/aggregation").mkdir()
+    assert main(["bench", "aggregation", "--preset", "paper", "--no-peers", "--peers-python", "python3"]) == 2
+    words = ["-m", bench.MODULES["aggregation"], "--preset", "paper", "--no-peers", "--peers-python", "python3"]
+    assert started[3] == (words, project.root)
 
 
 @pytest.mark.parametrize(
@@ -33,6 +42,8 @@ def test_options_are_handed_on_and_the_exit_code_back(project, monkeypatch):
         ("bench films", "See 'attnjax bench --help'"),
         ("bench allocation --preset huge", "See 'attnjax bench allocation --help'"),
         ("bench allocation --only", "See 'attnjax bench allocation --help'"),
+        ("bench meta --peers-python", "See 'attnjax bench meta --help'"),
+        ("bench aggregation --peers-python", "See 'attnjax bench aggregation --help'"),
     ],
 )
 def test_mistakes_exit_with_2_and_advice(project, capsys, line, message):

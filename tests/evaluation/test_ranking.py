@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import ndcg_score
 
 from attnjax.errors import UserError
-from attnjax.evaluation.ranking import measure_users, ranking_measures
+from attnjax.evaluation.ranking import measure_one_wanted, measure_users, ranking_measures
 
 N = 6
 FAST = {k: jax.jit(lambda s, r, e, k=k: ranking_measures(s, r, e, k=k)) for k in (1, 3, 6, 10)}
@@ -65,6 +65,20 @@ def test_ndcg_is_scikit_learns_which_averages_ties_too():
         expected = [ndcg_score(relevant[[u]].astype(float), scores[[u]], k=k) for u in range(40)]
         np.testing.assert_allclose(found.ndcg, expected, atol=2e-6)
         assert found.ndcg.shape == (40,)
+
+
+def test_one_wanted_item_is_measured_as_many_would_be():
+    rng = np.random.default_rng(1)
+    for levels in (3, 1000):  # nearly all tied, and next to none
+        scores = rng.integers(0, levels, (50, 30)).astype(np.float32)
+        scores[rng.random(scores.shape) < 0.1] = -np.inf
+        wanted, excluded = rng.integers(0, 30, 50), rng.random(scores.shape) < 0.3
+        relevant = np.arange(30)[None, :] == wanted[:, None]
+        excluded &= ~relevant
+        for k in (1, 10, 40):
+            several = measure_users(scores, relevant, excluded, k=k)
+            for one, other in zip(measure_one_wanted(scores, wanted, excluded, k=k), several, strict=True):
+                np.testing.assert_allclose(one, other, rtol=2e-5, atol=1e-6)
 
 
 def test_who_knows_nothing_gets_what_a_random_order_gets():
@@ -120,3 +134,13 @@ def test_mistakes_are_refused():
         ranking_measures(jnp.zeros(2), jnp.zeros(2, bool), k=0)
     with pytest.raises(UserError, match=r"one shape \(users, n\)"):
         measure_users(np.zeros((2, 3)), np.zeros((2, 3), bool), np.zeros((2, 2), bool))
+
+
+def test_mistakes_about_one_wanted_item_are_refused():
+    scores, seen = np.zeros((2, 3)), np.zeros((2, 3), bool)
+    with pytest.raises(UserError, match="one item of n per user"):
+        measure_one_wanted(scores, [0, 3], seen)
+    with pytest.raises(UserError, match="free of NaN"):
+        measure_one_wanted(scores * np.nan, [0, 1], seen)
+    with pytest.raises(UserError, match="1 that are excluded"):
+        measure_one_wanted(scores, [0, 1], np.array([[True, False, False], [False] * 3]))

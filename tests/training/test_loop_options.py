@@ -48,7 +48,7 @@ def test_pieces_of_a_batch_add_up_to_it():
 
 
 def test_eight_devices_agree_with_one_and_resume_in_the_same_bits(tmp_path):
-    flags = "--xla_force_host_platform_device_count=8"
+    flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=8"
     environment = os.environ | {"XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
     script = Path(__file__).with_name("spread_run.py")
     done = subprocess.run(

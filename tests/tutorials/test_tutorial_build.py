@@ -87,6 +87,14 @@ def test_a_change_of_what_it_is_made_from_makes_it_stale(copied, build, made_fro
     assert "has changed since it was built" in said[0]
 
 
+def test_a_helper_of_one_tutorial_makes_only_that_one_stale(copied, build):
+    changed = copied / "tradeoffs.py"
+    changed.write_text(changed.read_text(encoding="utf-8") + "\n# one more line\n", encoding="utf-8")
+    said = []
+    assert build.main(["--check"], copied, said.append) == 1
+    assert [line.split(":")[0] for line in said if "stale" in line] == ["03_whose_attention_is_it"]
+
+
 def edit_a_cell(notebook):
     notebook.cells[2].source += "\n"
 

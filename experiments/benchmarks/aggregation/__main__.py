@@ -1,0 +1,95 @@
+"""`python -m experiments.benchmarks.aggregation`: what `attnjax bench aggregation` starts in a process of its own."""
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from attnjax.atomic import write_text
+from attnjax.errors import UserError, fail
+from attnjax.reproduction.project import Project, find_project
+from attnjax.reproduction.records import write_record
+from experiments.benchmarks.aggregation import report
+from experiments.benchmarks.aggregation.config import PRESETS, Config
+from experiments.benchmarks.aggregation.contest import Say, measure, peers_python
+from experiments.benchmarks.allocation.show import markdown
+
+
+def main(words: Sequence[str]) -> int:
+    """Measures, writes the record and the tables, and prints the tables.
+
+    Args:
+        words: options as `attnjax bench aggregation` takes them.
+
+    Returns:
+        The exit code: 0 done, 2 a mistake that the user can mend, 130 interrupted.
+    """
+    parser = argparse.ArgumentParser(prog="attnjax bench aggregation")
+    parser.add_argument("--preset", choices=tuple(PRESETS), default="smoke")
+    parser.add_argument("--no-peers", action="store_true")
+    parser.add_argument("--peers-python", type=Path)
+    parser.add_argument("--keep", action="store_true")
+    options = parser.parse_args(list(words))
+    config = PRESETS[options.preset]
+    try:
+        project = find_project()
+        asked = (config.peers or options.peers_python is not None) and not options.no_peers
+        python = peers_python(project, options.peers_python) if asked else None
+        run(project, options.preset, config, python, keep=options.keep)
+    except UserError as error:
+        message = str(error)
+        print(message if message.startswith("attnjax") else f"attnjax: {message}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+def run(
+    project: Project,
+    preset: str,
+    config: Config,
+    python: Path | None,
+    *,
+    keep: bool = False,
+    say: Say = lambda line: print(line, file=sys.stderr, flush=True),
+) -> Path:
+    """Measures everything; returns where the record was written.
+
+    Args:
+        project: where it lives.
+        preset: its name, for the record.
+        config: its settings.
+        python: the peers' interpreter, or None without peers.
+        keep: whether to copy the record to where committed ones live.
+        say: prints a line of progress.
+
+    Raises:
+        UserError: for `keep` with a tree that differs from its commit.
+    """
+    begin = time.perf_counter()
+    values = measure(project, config, python, say)
+    made = report.build(project, preset, config, values, time.perf_counter() - begin)
+    folder = project.run_folder(report.NAME, preset)
+    write_record(folder / "record.json", made)
+    text = markdown(report.tables(made))
+    write_text(folder / "tables.md", text)
+    print(text)
+    print(f"record and tables: {project.show(folder)}/")
+    if keep:
+        if made.dirty is not False:
+            fail(
+                "attnjax bench aggregation --keep",
+                expected="a clean, committed tree",
+                got="changes that no commit holds" if made.dirty else "a folder outside a git clone",
+                advice="Commit and run it again.",
+            )
+        target = project.kept(report.NAME, preset)
+        write_record(target, made)
+        print(f"kept: {project.show(target)} (commit it)")
+    return folder / "record.json"
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

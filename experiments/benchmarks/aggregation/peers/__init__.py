@@ -1,0 +1,1 @@
+"""The peers; each is imported in the process of its own alone, by its own interpreter."""
