@@ -96,12 +96,20 @@ PRESETS = {
 }
 
 
+FACTORS = 8
+"""Directions that gradients share, for and against, so that they are in conflict at any length."""
+
+
 def gradients(objectives: int, parameters: int) -> np.ndarray:
-    """Random gradients (m, n), float32, of lengths from 1 to 3 and with a little in common."""
+    """Random gradients (m, n), float32, of lengths in a ratio of up to 3, with cosines of about a tenth either way."""
     random = np.random.default_rng([SEED, objectives, parameters])
     rows = random.standard_normal((objectives, parameters), dtype=np.float32)
-    rows += np.float32(0.1) * random.standard_normal(parameters, dtype=np.float32)
-    rows *= np.linspace(1, 3, objectives, dtype=np.float32)[:, None]
+    factors = random.standard_normal((FACTORS, parameters), dtype=np.float32)
+    loadings = np.float32(0.3) * random.standard_normal((objectives, FACTORS), dtype=np.float32)
+    # Row by row, so that no second array of all of them is made.
+    for row, loading, length in zip(rows, loadings, np.linspace(1, 3, objectives, dtype=np.float32), strict=True):
+        row += loading @ factors
+        row *= length
     return rows
 
 
