@@ -24,7 +24,7 @@ class Run(NamedTuple):
     seconds: float  # of processor time in the kernel: those of the clock depend on what else runs
 
 
-@pytest.fixture(scope="module", params=[pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in NAMES])
+@pytest.fixture(scope="module", params=NAMES)
 def name(request: pytest.FixtureRequest) -> str:
     return request.param
 
