@@ -129,19 +129,20 @@ def _linearise(
         return body, None
 
     def bodies_of_sample(market: Market, bonus: PerItem, stride: Array) -> tuple[Callable, Callable]:
-        def diagonal(users: Users, own: Array, shared: Array) -> Array:
-            return _over_items(market, users, jnp.maximum(own - jnp.sum(shared * shared, axis=1), 0))
-
-        def body(users: Users) -> tuple[tuple[Array, Array], tuple[Users, Array, Array]]:
+        def body(users: Users) -> tuple[tuple[Array, Array], tuple[Users, Array, Array, Array]]:
             moved, own, shared = felt(market, users, bonus)
             items = _over_items(market, users, moved)
-            alone = jax.lax.cond(stride > 1, lambda: diagonal(users, own, shared), lambda: jnp.zeros_like(items))
-            return (items, alone), (users, own, shared)
 
-        def matrix(users: Users, own: Array, shared: Array) -> tuple[Array, Array, Array]:
+            def diagonal() -> Array:
+                return _over_items(market, users, jnp.maximum(own - jnp.sum(shared * shared, axis=1), 0))
+
+            alone = jax.lax.cond(stride > 1, diagonal, lambda: jnp.zeros_like(items))
+            return (items, alone), (users, own, shared, alone)
+
+        def matrix(users: Users, own: Array, shared: Array, alone: Array) -> tuple[Array, Array, Array]:
             candidates = None if users.candidates is None else jnp.repeat(users.candidates, shared.shape[1], axis=0)
             flow = over_creators(shared.reshape(-1, shared.shape[2]), candidates, market.creators)
-            return _over_items(market, users, own), flow.T @ flow, diagonal(users, own, shared)
+            return _over_items(market, users, own), flow.T @ flow, alone
 
         return body, matrix
 

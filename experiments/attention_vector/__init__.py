@@ -14,6 +14,7 @@ training, where the document takes the last.
 """
 
 import dataclasses
+from typing import Any
 
 from attnjax.errors import fail
 from attnjax.reproduction import Cost, Experiment, lazily
@@ -50,20 +51,25 @@ class Config:
     def __post_init__(self) -> None:
         if self.images not in IMAGES:
             fail("attention_vector", expected=f"images out of {', '.join(IMAGES)}", got=self.images, advice="Pick one.")
-        if min(self.seeds, self.validation, self.test, self.epochs) < 1 or self.training < self.batch_size:
-            fail(
-                "attention_vector",
-                expected="at least one seed, epoch, validation and test image, and a batch of training images",
-                got=str(self),
-                advice="Mend the settings.",
-            )
-        if not self.learning_rate > 0:
-            fail(
-                "attention_vector",
-                expected="a learning rate above 0",
-                got=str(self.learning_rate),
-                advice="The document's is 0.001.",
-            )
+        check_training("attention_vector", self)
+
+
+def check_training(experiment: str, config: Any) -> None:
+    """Refuses settings with which nothing can be trained or judged."""
+    if min(config.seeds, config.validation, config.test, config.epochs) < 1 or config.training < config.batch_size:
+        fail(
+            experiment,
+            expected="at least one seed, epoch, validation and test image, and a batch of training images",
+            got=str(config),
+            advice="Mend the settings.",
+        )
+    if not config.learning_rate > 0:
+        fail(
+            experiment,
+            expected="a learning rate above 0",
+            got=str(config.learning_rate),
+            advice="The document's is 0.001.",
+        )
 
 
 EXPERIMENT = Experiment(

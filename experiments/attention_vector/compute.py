@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jax.tree_util import Partial
 
 from attnjax.data import load_cifar10, load_mnist, on_colour_canvas
 from attnjax.errors import fail
@@ -78,19 +79,35 @@ def load(config: Any) -> dict[str, Rows]:
     else:
         cifar = load_cifar10()
         train, test = Rows(cifar.train_images, cifar.train_labels), Rows(cifar.test_images, cifar.test_labels)
-    there, test_there = len(train.labels), len(test.labels)
-    if config.training + config.validation > there or config.test > test_there:
-        fail(
-            "attention_vector",
-            expected=f"at most {there} training and validation images, and {test_there} test images",
-            got=f"{config.training}, {config.validation} and {config.test}",
-            advice=f"{config.images} has no more; take fewer with --training and --test.",
-        )
+    learned, kept, judged = slices("attention_vector", config.images, config, len(train.labels), len(test.labels))
     return {
-        "train": Rows(*(x[: config.training] for x in train)),
-        "validation": Rows(*(x[there - config.validation :] for x in train)),
-        "test": Rows(*(x[: config.test] for x in test)),
+        "train": Rows(*(x[learned] for x in train)),
+        "validation": Rows(*(x[kept] for x in train)),
+        "test": Rows(*(x[judged] for x in test)),
     }
+
+
+def slices(experiment: str, images: str, config: Any, training: int, test: int) -> tuple[slice, slice, slice]:
+    """Which images are learned from, choose the epoch, and judge.
+
+    Args:
+        experiment: whose settings they are.
+        images: the data set's name.
+        config: with how many `training`, `validation` and `test` images.
+        training: how many training images there are; the first are learned from, the last choose.
+        test: how many test images.
+
+    Raises:
+        UserError: if there are fewer.
+    """
+    if config.training + config.validation > training or config.test > test:
+        fail(
+            experiment,
+            expected=f"at most {training} training and validation images, and {test} test images",
+            got=f"{config.training}, {config.validation} and {config.test}",
+            advice=f"{images} has no more; take fewer with --training and --test.",
+        )
+    return slice(config.training), slice(training - config.validation, training), slice(config.test)
 
 
 def outputs(params: Any, images: Any) -> jax.Array:
@@ -122,22 +139,23 @@ def start(key: Any, arm: str) -> Any:
     return {**params, "attention": jnp.ones_like(params["attention"])} if arm == "removed" else params
 
 
-def optimiser(config: Any, params: Any, arm: str) -> optax.GradientTransformation:
-    """Adam, which leaves the vector alone but where it is learned."""
-    adam = optax.adam(config.learning_rate)
-    if arm == "learned":
+@functools.cache
+def optimiser(learning_rate: float, learned: bool) -> optax.GradientTransformation:
+    """Adam, which leaves the vector alone but where it is learned; one object, so that seeds share a program."""
+    adam = optax.adam(learning_rate)
+    if learned:
         return adam
-    return optax.chain(adam, optax.masked(optax.set_to_zero(), named(params, "attention")))
+    return optax.chain(adam, optax.masked(optax.set_to_zero(), lambda params: named(params, "attention")))
 
 
 def train(config: Any, key: Any, arm: str, parts: dict[str, Rows]) -> dict[str, Any]:
     """One network: trained, and judged on test images it never saw."""
     params = start(key, arm)
     found = fit(
-        loss,
-        error,
+        Partial(loss),
+        Partial(error),
         params,
-        optimiser(config, params, arm),
+        optimiser(config.learning_rate, arm == "learned"),
         parts["train"],
         parts["validation"],
         key=jax.random.fold_in(key, TRAIN),

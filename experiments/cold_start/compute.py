@@ -23,9 +23,10 @@ from attnjax.evaluation.protocols import (
 from attnjax.evaluation.protocols.newcomers import ORDERS
 from attnjax.reproduction import Context, Outcome
 from experiments.cold_start import FOLDS
-from experiments.cold_start.logs import Fold, Learned, Log, directors_of, folds_of, genres_of, learned, log_of
+from experiments.cold_start.logs import Fold, Learned, directors_of, folds_of, genres_of, learned
 from experiments.cold_start.methods import methods, tune
 from experiments.cold_start.summary import summarise
+from experiments.next_item.logs import Log, log_of
 
 
 def run(config: Any, key: Any, context: Context) -> Outcome:

@@ -22,6 +22,7 @@ from attnjax.evaluation.protocols import LIKE, Recommender, Support
 from attnjax.evaluation.rating_baselines import Answers
 from attnjax.meta import Adaptation, Learner, Tasks, learner, meta_iterations, meta_start
 from attnjax.models import LinearGaussian, believe, expected, uncertainty
+from experiments.cold_start.logs import padded
 
 TRAIN = 11
 """Stream of a seed's key."""
@@ -109,7 +110,7 @@ def meta_learned(
     Returns:
         What was learned after each of these numbers of iterations.
     """
-    first, whole = start(model), padded(data)
+    first, whole = start(model), Events(*padded(data, LONGEST, seed))
     enough = jnp.asarray(np.flatnonzero(whole.mask.sum(axis=1) > 12))
     whole = jax.tree.map(jnp.asarray, whole)
 
@@ -131,18 +132,6 @@ def meta_learned(
         if int(state.iteration) in iterations:
             kept[int(state.iteration)] = state.meta.theta
     return kept
-
-
-def padded(data: Answers) -> Events:
-    """(users, LONGEST) events, of longer histories the first in the log."""
-    order = np.argsort(data.user, kind="stable")
-    count = np.bincount(data.user, minlength=data.num_users)
-    place = np.arange(len(order)) - np.repeat(np.cumsum(count) - count, count)
-    kept = place < LONGEST
-    rows, user, at = order[kept], data.user[order][kept], place[kept]
-    item, value, mask = (np.zeros((data.num_users, LONGEST), kind) for kind in (np.int32, np.float32, bool))
-    item[user, at], value[user, at], mask[user, at] = data.item[rows], data.value[rows], True
-    return Events(item, value, mask)
 
 
 def recommender_of(theta: Theta, value: str, bonus: float) -> Recommender:

@@ -8,28 +8,7 @@ from numpy.typing import NDArray
 from attnjax.data import MovieLens, creators, movielens_features
 from attnjax.evaluation.protocols import LIKE, cold_start_folds, user_folds
 from attnjax.evaluation.rating_baselines import Answers, answers
-
-
-class Log(NamedTuple):
-    """The interactions of some users; all films of the data set.
-
-    Attributes:
-        user: (rows,).
-        item: (rows,).
-        rating: (rows,) stars.
-        timestamp: (rows,) seconds.
-        num_users: how many.
-        num_items: how many films.
-        rows: (rows,) of the data set.
-    """
-
-    user: NDArray[np.int32]
-    item: NDArray[np.int32]
-    rating: NDArray[np.float32]
-    timestamp: NDArray[np.int64]
-    num_users: int
-    num_items: int
-    rows: NDArray[np.int64]
+from experiments.next_item.logs import Log
 
 
 class Learned(NamedTuple):
@@ -64,13 +43,6 @@ class Fold(NamedTuple):
     validation: NDArray[np.int64]
 
 
-def log_of(data: MovieLens, users: int) -> Log:
-    """The log of the first so many users."""
-    rows = np.flatnonzero(data.user < users)
-    columns = (data.user[rows], data.item[rows], data.rating[rows], data.timestamp[rows])
-    return Log(*columns, min(users, data.num_users), data.num_items, rows)
-
-
 def folds_of(log: Log, protocol: str, fewest: int, folds: int, seed: int) -> list[Fold]:
     """The folds of a protocol: each has the next one's cold users for validation."""
     if protocol == "rating":
@@ -86,7 +58,7 @@ def learned(data: MovieLens, log: Log, without: NDArray[np.int64], seed: int) ->
     stars, likes = answers(log, rows), answers(log, rows, "likes")
     matrix = np.zeros((2, stars.num_users, log.num_items))
     matrix[(log.rating[rows] < LIKE).astype(int), stars.user, stars.item] = 1
-    return Learned(matrix[0], matrix[1], stars, likes, _features(data, log.rows[rows]), seed)
+    return Learned(matrix[0], matrix[1], stars, likes, _features(data, log.row[rows]), seed)
 
 
 def _features(data: MovieLens, rows: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -103,3 +75,16 @@ def genres_of(data: MovieLens) -> NDArray[np.float64]:
 def directors_of(data: MovieLens) -> Any:
     """(items, directors), each director's share of each film."""
     return creators(data, "directed_by").dense()
+
+
+def padded(data: Answers, longest: int, seed: int) -> tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.bool_]]:
+    """Each user's items, values and mask, (users, longest); of more answers a random part."""
+    order = np.lexsort((np.random.default_rng(seed).permutation(len(data.user)), data.user))
+    count = np.bincount(data.user, minlength=data.num_users)
+    place = np.arange(len(order)) - np.repeat(np.cumsum(count) - count, count)
+    kept = place < longest
+    rows, user, at = order[kept], data.user[order][kept], place[kept]
+    shape = (data.num_users, longest)
+    item, value, mask = np.zeros(shape, np.int32), np.zeros(shape, np.float32), np.zeros(shape, bool)
+    item[user, at], value[user, at], mask[user, at] = data.item[rows], data.value[rows], True
+    return item, value, mask

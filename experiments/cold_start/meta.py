@@ -20,7 +20,6 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from jaxtyping import Array, Float
-from numpy.typing import NDArray
 
 from attnjax.evaluation.protocols import LIKE, Recommender, Support
 from attnjax.meta import (
@@ -36,7 +35,7 @@ from attnjax.meta import (
 )
 from attnjax.meta.context import InContext
 from attnjax.models import AffineAdaptation, Behaviour, ThreeNetworks, affine_adaptation
-from experiments.cold_start.logs import Learned
+from experiments.cold_start.logs import Learned, padded
 
 KINDS = ("decision", "context", "no_inner_loop")
 INIT, TRAIN = 21, 22
@@ -210,7 +209,7 @@ def _sampler(learned: Learned, after: tuple[int, ...], l2: float) -> Any:
     dealt = np.random.default_rng(learned.seed).permutation(users) % PARTS
     others = [dealt != k for k in range(PARTS)]
     maps = on_device([affine_adaptation(learned.liked[of], learned.others[of], after, l2) for of in others])
-    events = _events(learned)
+    events = padded(learned.stars, LONGEST, learned.seed)
     enough = jnp.asarray(np.flatnonzero((events[2].sum(axis=1) > pool + 5) & (learned.liked.sum(axis=1) > 5)))
     item, rating, mask, part = (jnp.asarray(x) for x in (*events, dealt))
     lengths = jnp.asarray(after[1:])
@@ -232,20 +231,6 @@ def _sampler(learned: Learned, after: tuple[int, ...], l2: float) -> Any:
         return jax.vmap(one)(jax.random.choice(of_users, enough, (BATCH,)), jax.random.split(of_tasks, BATCH))
 
     return sample
-
-
-def _events(learned: Learned) -> tuple[NDArray, NDArray, NDArray]:
-    """(users, LONGEST) items, stars and mask; of longer histories a random part."""
-    data = learned.stars
-    draw = np.random.default_rng(learned.seed).permutation(len(data.user))
-    order = np.lexsort((draw, data.user))
-    count = np.bincount(data.user, minlength=data.num_users)
-    place = np.arange(len(order)) - np.repeat(np.cumsum(count) - count, count)
-    kept = place < LONGEST
-    rows, user, at = order[kept], data.user[order][kept], place[kept]
-    item, stars, mask = (np.zeros((data.num_users, LONGEST), kind) for kind in (np.int32, np.float32, bool))
-    item[user, at], stars[user, at], mask[user, at] = data.item[rows], data.value[rows], True
-    return item, stars, mask
 
 
 def reader(model: Model, maps: Maps) -> Callable[[Meta], Recommender]:

@@ -14,13 +14,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jax.tree_util import Partial
 
 from attnjax.data import load_mnist
-from attnjax.errors import fail
 from attnjax.models import DigitNet, DigitPolicy, Recognised
 from attnjax.models.digit_networks import cross_entropy
 from attnjax.reproduction import Context, Outcome
 from attnjax.training import fit
+from experiments.attention_vector.compute import slices
 
 INIT, TRAIN = 1, 2
 """Streams of a network's key."""
@@ -76,19 +77,11 @@ def _less(per_seed: dict[str, list[float]], one: str, other: str) -> list[float]
 def load(config: Any) -> dict[str, Rows]:
     """Training, validation and test images, in [0, 1]."""
     mnist = load_mnist()
-    there, test_there = len(mnist.train_labels), len(mnist.test_labels)
-    if config.training + config.validation > there or config.test > test_there:
-        fail(
-            "digit_networks",
-            expected=f"at most {there} training and validation images, and {test_there} test images",
-            got=f"{config.training}, {config.validation} and {config.test}",
-            advice="MNIST has no more; take fewer with --training and --test.",
-        )
-    first, last = slice(config.training), slice(there - config.validation, there)
+    learned, kept, judged = slices("digit_networks", "MNIST", config, len(mnist.train_labels), len(mnist.test_labels))
     return {
-        "train": _rows(mnist.train_images[first], mnist.train_labels[first]),
-        "validation": _rows(mnist.train_images[last], mnist.train_labels[last]),
-        "test": _rows(mnist.test_images[: config.test], mnist.test_labels[: config.test]),
+        "train": _rows(mnist.train_images[learned], mnist.train_labels[learned]),
+        "validation": _rows(mnist.train_images[kept], mnist.train_labels[kept]),
+        "test": _rows(mnist.test_images[judged], mnist.test_labels[judged]),
     }
 
 
@@ -133,17 +126,24 @@ def error(net: Any, params: Any, rows: Rows) -> jax.Array:
     return jnp.mean(jnp.argmax(see(net, params, *rows.inputs).outputs, axis=-1) != rows.labels)
 
 
-def train_one(config: Any, key: Any, net: Any, parts: dict[str, Rows]) -> tuple[Any, dict[str, Any]]:
-    """One network: its parameters after the best epoch, and how well it does on test images it never saw."""
+@functools.cache
+def _training(net: Any, learning_rate: float) -> tuple[Partial, Partial, optax.GradientTransformation]:
+    """Loss, measure and optimizer: the same objects for all seeds, so that these share one program."""
 
     def loss(params: Any, rows: Rows) -> Any:
         return cross_entropy(see(net, params, *rows.inputs).outputs, rows.labels)
 
+    return Partial(loss), Partial(functools.partial(error, net)), optax.adam(learning_rate)
+
+
+def train_one(config: Any, key: Any, net: Any, parts: dict[str, Rows]) -> tuple[Any, dict[str, Any]]:
+    """One network: its parameters after the best epoch, and how well it does on test images it never saw."""
+    loss, measure, optimizer = _training(net, config.learning_rate)
     found = fit(
         loss,
-        functools.partial(error, net),
+        measure,
         start(key, net, parts["train"]),
-        optax.adam(config.learning_rate),
+        optimizer,
         parts["train"],
         parts["validation"],
         key=jax.random.fold_in(key, TRAIN),

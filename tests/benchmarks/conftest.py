@@ -1,5 +1,7 @@
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -32,6 +34,17 @@ def project(tmp_path):
 @pytest.fixture(scope="module")
 def project_of_its_own(tmp_path_factory):
     return copied(tmp_path_factory.mktemp("project"))
+
+
+@pytest.fixture(scope="module")
+def smoke(request, project_of_its_own):
+    """The record and the tables' text of the benchmark that the file names by CONTEST, run as its command does."""
+    contest, project = request.module.CONTEST, project_of_its_own
+    command = [sys.executable, "-m", f"experiments.benchmarks.{contest}"]
+    done = subprocess.run(command, cwd=project.root, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    folder = project.run_folder(f"benchmarks/{contest}", "smoke")
+    return json.loads((folder / "record.json").read_text()), (folder / "tables.md").read_text()
 
 
 @pytest.fixture

@@ -1,9 +1,7 @@
 """The benchmark of aggregators and fronts: its smoke preset end to end, peers that can't take part, and its targets."""
 
 import dataclasses
-import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -16,17 +14,11 @@ from attnjax.allocation import welfare_of
 from attnjax.errors import UserError
 from attnjax.pareto import AGGREGATORS
 from experiments.benchmarks.aggregation import config, contest, ours, report
+from experiments.benchmarks.aggregation.__main__ import PEERS
+from experiments.benchmarks.command import interpreter_with
 
-BENCH = [sys.executable, "-m", "experiments.benchmarks.aggregation"]
+CONTEST = "aggregation"
 SMOKE = config.PRESETS["smoke"]
-
-
-@pytest.fixture(scope="module")
-def smoke(project_of_its_own):
-    done = subprocess.run(BENCH, cwd=project_of_its_own.root, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    folder = project_of_its_own.run_folder(report.NAME, "smoke")
-    return json.loads((folder / "record.json").read_text()), (folder / "tables.md").read_text()
 
 
 def test_the_smoke_preset_measures_all_of_ours(smoke):
@@ -102,10 +94,10 @@ def test_nsga2_is_waited_for_and_its_hypervolume_is_a_share(tmp_path):
 
 
 def test_a_contestant_that_fails_says_so_and_goes_on(project_of_its_own, tmp_path):
-    with contest.Contestant(project_of_its_own, "nobody", Path(sys.executable)) as nobody:
+    with contest.contestant(project_of_its_own, "nobody", Path(sys.executable)) as nobody:
         assert nobody.ready["problem"].startswith("ModuleNotFoundError")
         assert "ended" in nobody.ask(seconds=1)["problem"]
-    with contest.Contestant(project_of_its_own, contest.OURS, Path(sys.executable)) as player:
+    with contest.contestant(project_of_its_own, contest.OURS, Path(sys.executable)) as player:
         save = os.fspath(tmp_path / "direction.npy")
         assert player.ask(method="nothing", size=[2, 8], save=save)["problem"].startswith("KeyError")
         assert player.ask(method="mean", size=[2, 8], save=save)["first"] > 0
@@ -114,10 +106,10 @@ def test_a_contestant_that_fails_says_so_and_goes_on(project_of_its_own, tmp_pat
 
 
 def test_an_interpreter_without_the_peers_is_refused(project_of_its_own, tmp_path):
-    with pytest.raises(UserError, match="expected an interpreter that imports torchjd and pymoo, got no "):
-        contest.peers_python(project_of_its_own, tmp_path / "python")
-    with pytest.raises(UserError, match=r"python\S* without them"):
-        contest.peers_python(project_of_its_own, Path(sys.executable))
+    with pytest.raises(UserError, match="expected an interpreter that imports torchjd, pymoo, got no "):
+        interpreter_with(project_of_its_own, "aggregation", PEERS, tmp_path / "python")
+    with pytest.raises(UserError, match=r"python\S* without"):
+        interpreter_with(project_of_its_own, "aggregation", PEERS, Path(sys.executable))
 
 
 def test_the_paper_preset_is_what_the_claim_is_about():

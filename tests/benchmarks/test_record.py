@@ -6,8 +6,8 @@ from attnjax.reproduction.records import read_record, write_record
 from experiments.benchmarks.allocation import show
 from experiments.benchmarks.allocation.peers import OURS
 from experiments.benchmarks.allocation.record import build, ratio_of
-from experiments.benchmarks.allocation.runner import machine
 from experiments.benchmarks.allocation.tasks import Target, Task
+from experiments.benchmarks.records import machine, markdown
 
 LP = Task("lp", "LP", "linear", 10, 4, 1e-4, peers=("highs-ipm",), targets=(Target("ratio", 40, "highs-ipm"),))
 
@@ -66,7 +66,7 @@ def test_a_timed_out_peer_gives_a_lower_bound(made, measured, seconds, ratio, ho
     row = record.values["tasks"]["lp"]["solvers"]["highs-ipm"]
     assert (row["ratio"], row["ratio_is_bound"], row["reached"]) == (ratio, True, False)
     assert target(record)["holds"] is holds
-    text = show.markdown(show.tables(record))
+    text = markdown(show.tables(record))
     assert f"| > {seconds:.0f} | ≥ " in text
     assert {True: "yes", None: "not decided"}[holds] in text
 

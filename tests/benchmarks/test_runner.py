@@ -15,6 +15,7 @@ from experiments.benchmarks.allocation.peers import OURS, SOLVERS
 from experiments.benchmarks.allocation.runner import NAME, Limits, measure, select
 from experiments.benchmarks.allocation.runner import _solvers as jobs_of
 from experiments.benchmarks.allocation.tasks import tasks
+from experiments.benchmarks.records import machine
 
 BENCH = [sys.executable, "-m", "experiments.benchmarks.allocation", "--preset", "smoke", "--only", "cube"]
 
@@ -99,7 +100,7 @@ def prepare(task, problem, setting, threads):
 
 def test_a_peer_that_was_measured_before_ours_is_measured_again(project, run, toy, said):
     found = run()
-    fingerprint = runner._fingerprint(project, toy, OURS, runner.machine(), Limits())
+    fingerprint = runner._fingerprint(project, toy, OURS, machine(), Limits())
     ours = found._replace(solver=OURS, fingerprint=fingerprint, finished=found.finished)
     write_measurement(project.run_folder(NAME, "smoke"), ours)
     assert run() == found

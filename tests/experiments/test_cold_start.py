@@ -11,10 +11,11 @@ from attnjax.evaluation.rating_baselines import Answers
 from attnjax.models import affine_adaptation
 from attnjax.reproduction import find_project, read_record
 from experiments.cold_start import linear, meta
-from experiments.cold_start.logs import Learned, Log, folds_of
+from experiments.cold_start.logs import Learned, folds_of
 from experiments.cold_start.methods import Method, methods, tune
 from experiments.cold_start.show import figures, tables
 from experiments.cold_start.summary import won
+from experiments.next_item.logs import Log
 
 USERS, ITEMS = 60, 40
 SMALL = ["--users", "120", "--after", "0", "10", "--protocols", "curve", "rating"]
@@ -42,13 +43,13 @@ def log():
     user, item = np.nonzero(seen)
     rows = len(user)
     return Log(
+        np.arange(rows),
         user.astype(np.int32),
         item.astype(np.int32),
         stars[seen].astype(np.float32),
         rng.integers(0, 99, rows),
         USERS,
         ITEMS,
-        np.arange(rows),
     )
 
 

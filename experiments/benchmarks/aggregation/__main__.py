@@ -6,14 +6,16 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from attnjax.atomic import write_text
-from attnjax.errors import UserError, fail
 from attnjax.reproduction.project import Project, find_project
-from attnjax.reproduction.records import write_record
 from experiments.benchmarks.aggregation import report
 from experiments.benchmarks.aggregation.config import PRESETS, Config
-from experiments.benchmarks.aggregation.contest import Say, measure, peers_python
-from experiments.benchmarks.allocation.show import markdown
+from experiments.benchmarks.aggregation.contest import measure
+from experiments.benchmarks.command import exit_code, interpreter_with
+from experiments.benchmarks.records import keep as keep_record
+from experiments.benchmarks.records import leave
+from experiments.benchmarks.turns import Say, say_on_stderr
+
+PEERS = "torchjd, pymoo"
 
 
 def main(words: Sequence[str]) -> int:
@@ -32,18 +34,14 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument("--keep", action="store_true")
     options = parser.parse_args(list(words))
     config = PRESETS[options.preset]
-    try:
+
+    def job() -> None:
         project = find_project()
         asked = (config.peers or options.peers_python is not None) and not options.no_peers
-        python = peers_python(project, options.peers_python) if asked else None
+        python = interpreter_with(project, "aggregation", PEERS, options.peers_python) if asked else None
         run(project, options.preset, config, python, keep=options.keep)
-    except UserError as error:
-        message = str(error)
-        print(message if message.startswith("attnjax") else f"attnjax: {message}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        return 130
-    return 0
+
+    return exit_code(job)
 
 
 def run(
@@ -53,7 +51,7 @@ def run(
     python: Path | None,
     *,
     keep: bool = False,
-    say: Say = lambda line: print(line, file=sys.stderr, flush=True),
+    say: Say = say_on_stderr,
 ) -> Path:
     """Measures everything; returns where the record was written.
 
@@ -71,23 +69,10 @@ def run(
     begin = time.perf_counter()
     values = measure(project, config, python, say)
     made = report.build(project, preset, config, values, time.perf_counter() - begin)
-    folder = project.run_folder(report.NAME, preset)
-    write_record(folder / "record.json", made)
-    text = markdown(report.tables(made))
-    write_text(folder / "tables.md", text)
-    print(text)
+    folder = leave(project, made, report.tables(made))
     print(f"record and tables: {project.show(folder)}/")
     if keep:
-        if made.dirty is not False:
-            fail(
-                "attnjax bench aggregation --keep",
-                expected="a clean, committed tree",
-                got="changes that no commit holds" if made.dirty else "a folder outside a git clone",
-                advice="Commit and run it again.",
-            )
-        target = project.kept(report.NAME, preset)
-        write_record(target, made)
-        print(f"kept: {project.show(target)} (commit it)")
+        keep_record(project, made)
     return folder / "record.json"
 
 

@@ -8,17 +8,16 @@ What goes wrong, memory included, is an answer as well.
 import contextlib
 import importlib
 import json
-import os
 import resource
 import sys
 import time
 from collections.abc import Callable
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import numpy as np
 
 from experiments.benchmarks.aggregation.config import gradients
+from experiments.benchmarks.turns import answering, told, versions_of
 
 MEMORY = 4 * 2**30
 """Bytes of data that a contestant may take."""
@@ -28,26 +27,20 @@ def main(name: str) -> None:
     """Answers until the input ends."""
     with contextlib.suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
-    answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # what a library prints is not an answer
-
-    def say(message: dict[str, Any]) -> None:
-        answers.write(json.dumps(message) + "\n")
-        answers.flush()
-
+    say = answering()
     try:
         module = importlib.import_module(f"experiments.benchmarks.aggregation.{name}")
     except Exception as error:
-        say({"problem": _told(error)})
+        say({"problem": told(error)})
         return
-    say({"versions": {package: _version(package) for package in module.PACKAGES}})
+    say({"versions": versions_of(module.PACKAGES)})
     contestant = _Contestant(module)
     for line in sys.stdin:
         try:
             say(contestant.answer(json.loads(line)))
         except Exception as error:
             contestant.forget()
-            say({"problem": _told(error)})
+            say({"problem": told(error)})
 
 
 class _Contestant:
@@ -84,18 +77,6 @@ class _Contestant:
                 times.append(time.perf_counter() - begin)
             return {"times": times}
         return self._module.answer(request, self._given)
-
-
-def _told(error: Exception) -> str:
-    """An exception in one line."""
-    return ": ".join([type(error).__name__, *str(error).strip().splitlines()[-1:]])[:300]
-
-
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "not installed"
 
 
 if __name__ == "__main__":

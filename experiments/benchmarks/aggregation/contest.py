@@ -1,101 +1,33 @@
 """Starts the contestants, lets them take turns, and compares what they find."""
 
 import dataclasses
-import json
-import os
 import statistics
-import subprocess
 import sys
 import tempfile
-import threading
-from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 
-from attnjax.errors import fail
 from attnjax.pareto import hypervolume
 from attnjax.reproduction.project import Project
 from experiments.benchmarks.aggregation.config import DRAWN, EXACT, Config
+from experiments.benchmarks.turns import Contestant, Say
 
 CHILD = "experiments.benchmarks.aggregation.child"
 OURS, TORCHJD, PYMOO = "ours", "peers.torchjd_directions", "peers.pymoo_nsga2"
-LIMIT = 900.0
-"""Seconds after which a contestant that has not answered is stopped."""
-
 SHARES = (0.8, 0.9, 0.95, 0.99)
 """Shares of the certified front's hypervolume that NSGA-II is waited for."""
 
 MARGIN = 0.1
 """By how much of the front's range the reference point is worse than the worst on it."""
 
-Say = Callable[[str], None]
 
-
-class Contestant:
-    """A module of the benchmark in a process of its own; what goes wrong there is a problem, not an exception."""
-
-    def __init__(self, project: Project, module: str, python: Path) -> None:
-        self._child = subprocess.Popen(
-            [str(python), "-m", CHILD, module],
-            cwd=project.root,
-            env={**os.environ, "PYTHONWARNINGS": "ignore"},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-        )
-        self.ready = self._answer()
-
-    def __enter__(self) -> "Contestant":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._child.kill()
-        self._child.wait()
-        for end in (self._child.stdin, self._child.stdout):
-            _open(end).close()
-
-    def ask(self, **request: Any) -> dict[str, Any]:
-        """The answer to a request; `problem` if there is none."""
-        if self._child.poll() is not None:
-            return {"problem": f"it has ended with exit code {self._child.returncode}"}
-        _open(self._child.stdin).write(json.dumps(request) + "\n")
-        _open(self._child.stdin).flush()
-        return self._answer()
-
-    def _answer(self) -> dict[str, Any]:
-        stop = threading.Timer(LIMIT, self._child.kill)
-        stop.start()
-        line = _open(self._child.stdout).readline()
-        stop.cancel()
-        return json.loads(line) if line else {"problem": f"it ended with exit code {self._child.wait()}"}
-
-
-def peers_python(project: Project, given: Path | None) -> Path:
-    """The interpreter of the peers' environment.
-
-    Args:
-        project: where it lives.
-        given: what the command line names; by default that of .venv-bench.
-
-    Raises:
-        UserError: if it can't import the peers.
-    """
-    python = given or project.root / ".venv-bench" / "bin" / "python"
-    # Not resolved: a virtual environment's interpreter is a link, and is known by where the link lies.
-    words = [str(python), "-c", "import torchjd, pymoo"]
-    if not python.is_file() or subprocess.run(words, capture_output=True, check=False).returncode:
-        fail(
-            "attnjax bench aggregation",
-            expected="an interpreter that imports torchjd and pymoo",
-            got=f"{python} without them" if python.is_file() else f"no {python}",
-            advice="Make the environment that experiments/benchmarks/aggregation/__init__.py describes and name its "
-            "interpreter by --peers-python, or measure ours alone by --no-peers.",
-        )
-    return python
+def contestant(project: Project, module: str, python: Path) -> Contestant:
+    """A module of the benchmark in a process of its own."""
+    return Contestant(project.root, python, CHILD, [module])
 
 
 def measure(project: Project, config: Config, python: Path | None, say: Say) -> dict[str, Any]:
@@ -114,7 +46,7 @@ def measure(project: Project, config: Config, python: Path | None, say: Say) -> 
     versions: dict[str, str] = {}
     with (
         tempfile.TemporaryDirectory(prefix="attnjax-") as name,
-        Contestant(project, OURS, Path(sys.executable)) as ours,
+        contestant(project, OURS, Path(sys.executable)) as ours,
     ):
         folder = Path(name)
         versions |= _checked(ours.ready)["versions"]
@@ -125,7 +57,7 @@ def measure(project: Project, config: Config, python: Path | None, say: Say) -> 
         say("a certified front, and NSGA-II")
         fronts: dict[str, Any] = _checked(ours.ask(do="front", config=settings, save=str(folder / "front.npy")))
         if python is not None:
-            with Contestant(project, PYMOO, python) as pymoo:
+            with contestant(project, PYMOO, python) as pymoo:
                 found = pymoo.ready if "problem" in pymoo.ready else None
                 found = found or pymoo.ask(config=settings, save=str(folder / "nsga2.npz"))
                 versions |= pymoo.ready.get("versions", {})
@@ -146,21 +78,15 @@ def _directions(
     """Sizes by methods: seconds of both, their ratio, and how far the directions are apart."""
     rows = []
     for size in config.sizes:
-        with (
-            tempfile.TemporaryDirectory(prefix="attnjax-") as name,
-            Contestant(project, OURS, Path(sys.executable)) as ours,
-        ):
-            folder, peer = Path(name), None
-            try:
-                if python is not None:
-                    peer = Contestant(project, TORCHJD, python)
-                    versions |= peer.ready.get("versions", {})
-                for method in config.methods:
-                    say(f"{size[0]} gradients of {size[1]:,}: {method}")
-                    rows.append(_direction(config, size, method, ours, peer, folder))
-            finally:
-                if peer is not None:
-                    peer.__exit__()
+        with ExitStack() as stack:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="attnjax-")))
+            ours, peer = stack.enter_context(contestant(project, OURS, Path(sys.executable))), None
+            if python is not None:
+                peer = stack.enter_context(contestant(project, TORCHJD, python))
+                versions |= peer.ready.get("versions", {})
+            for method in config.methods:
+                say(f"{size[0]} gradients of {size[1]:,}: {method}")
+                rows.append(_direction(config, size, method, ours, peer, folder))
     return rows
 
 
@@ -240,8 +166,3 @@ def _checked(answer: dict[str, Any]) -> dict[str, Any]:
     if "problem" in answer:
         raise RuntimeError(f"experiments.benchmarks.aggregation.ours failed: {answer['problem']}")
     return answer
-
-
-def _open(end: IO[str] | None) -> IO[str]:
-    assert end is not None  # made by PIPE
-    return end

@@ -1,15 +1,12 @@
 """From measurements to a record, its targets and its tables."""
 
-from datetime import UTC, datetime
 from typing import Any
 
 from attnjax.reproduction.experiment import Table
 from attnjax.reproduction.project import Project
-from attnjax.reproduction.provenance import code_digest, commit, device, versions
-from attnjax.reproduction.records import SCHEMA, Record
-from attnjax.reproduction.values import plain
+from attnjax.reproduction.records import Record
 from experiments.benchmarks.aggregation.config import EXACT, SEED, Config
-from experiments.benchmarks.allocation.runner import machine
+from experiments.benchmarks.records import record_of
 
 NAME = "benchmarks/aggregation"
 """The folder of runs and records."""
@@ -34,31 +31,9 @@ def build(project: Project, preset: str, config: Config, values: dict[str, Any],
         values: from `contest.measure`.
         seconds: wall time.
     """
-    state = commit(project)
     packages = values.pop("versions")
-    return Record(
-        schema=SCHEMA,
-        experiment=NAME,
-        preset=preset,
-        config=plain(config, "config"),
-        seed=SEED,
-        versions={**packages, **versions()},
-        device={**device(), **machine()},
-        x64=False,
-        commit=state.sha,
-        dirty=state.dirty,
-        code=code_digest(project, NAME),
-        data={},
-        values=plain(values | {"targets": targets(values)}, "values"),
-        per_seed={},
-        summary={},
-        certificates={},
-        seconds=round(seconds, 3),
-        stages={},
-        resumed=[],
-        peak_memory_mb=0.0,
-        finished=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-    )
+    values = values | {"targets": targets(values)}
+    return record_of(project, NAME, preset, config=config, seed=SEED, packages=packages, values=values, seconds=seconds)
 
 
 def targets(values: dict[str, Any]) -> list[dict[str, Any]]:

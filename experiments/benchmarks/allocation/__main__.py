@@ -6,16 +6,19 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from attnjax.atomic import write_bytes, write_text
-from attnjax.errors import UserError, fail
+from attnjax.atomic import write_bytes
+from attnjax.errors import fail
 from attnjax.reproduction.figures import draw
 from attnjax.reproduction.project import Project, find_project
-from attnjax.reproduction.records import Record, write_record
+from attnjax.reproduction.records import Record
 from attnjax.reproduction.report import slug
 from experiments.benchmarks.allocation import record as records
 from experiments.benchmarks.allocation import runner, show
 from experiments.benchmarks.allocation.peers import OURS
 from experiments.benchmarks.allocation.tasks import tasks
+from experiments.benchmarks.command import exit_code
+from experiments.benchmarks.records import keep as keep_record
+from experiments.benchmarks.records import leave, machine
 
 
 def main(words: Sequence[str]) -> int:
@@ -32,15 +35,7 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument("--only", nargs="+", default=[])
     parser.add_argument("--keep", action="store_true")
     options = parser.parse_args(list(words))
-    try:
-        run(find_project(), options.preset, options.only, keep=options.keep)
-    except UserError as error:
-        message = str(error)
-        print(message if message.startswith("attnjax") else f"attnjax: {message}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        return 130
-    return 0
+    return exit_code(lambda: run(find_project(), options.preset, options.only, keep=options.keep))
 
 
 def run(project: Project, preset: str, only: Sequence[str] = (), *, keep: bool = False) -> Path:
@@ -61,29 +56,21 @@ def run(project: Project, preset: str, only: Sequence[str] = (), *, keep: bool =
     """
     known, limits = tasks(preset), runner.Limits()
     found = runner.measure(project, preset, only, limits=limits)
-    made = records.build(project, preset, known, found, runner.machine(), dataclasses.asdict(limits))
-    folder = project.run_folder(runner.NAME, preset)
-    path = folder / "record.json"
-    write_record(path, made)
-    text = show.markdown(show.tables(made))
-    write_text(folder / "tables.md", text)
+    made = records.build(project, preset, known, found, machine(), dataclasses.asdict(limits))
+    folder = leave(project, made, show.tables(made))
     for figure in show.figures(made):
         drawn = draw(figure, runner.NAME)
         write_bytes(folder / f"{slug(figure.title)}.svg", drawn.svg)
         write_bytes(folder / f"{slug(figure.title)}.png", drawn.png)
-    print(text)
     print(f"record, tables and figures: {project.show(folder)}/")
     if keep:
-        kept = _keep(project, preset, made)
-        print(f"kept: {project.show(kept)} (commit it)")
-    return path
+        _check_whole(made)
+        keep_record(project, made)
+    return folder / "record.json"
 
 
-def _keep(project: Project, preset: str, made: Record) -> Path:
-    """Copies the record to where committed ones live, if all of ours is in it and it is made from a commit.
-
-    Peers may be missing, which the record says: some take an hour.
-    """
+def _check_whole(made: Record) -> None:
+    """Refuses to keep a record that lacks some of ours. Peers may be missing, which it says: some take an hour."""
     missing = [name for name in made.values["missing"] if name.endswith(f".{OURS}")]
     if missing:
         fail(
@@ -92,16 +79,6 @@ def _keep(project: Project, preset: str, made: Record) -> Path:
             got=f"{len(missing)} missing, {missing[0]} first",
             advice="Run it again with --only ours.",
         )
-    if made.dirty is not False:
-        fail(
-            "attnjax bench allocation --keep",
-            expected="a clean, committed tree",
-            got="changes that no commit holds" if made.dirty else "a folder outside a git clone",
-            advice="Commit and run it again; what is measured is reused as far as the code is the same.",
-        )
-    target = project.kept(runner.NAME, preset)
-    write_record(target, made)
-    return target
 
 
 if __name__ == "__main__":

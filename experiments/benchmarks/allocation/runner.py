@@ -3,14 +3,13 @@
 import dataclasses
 import json
 import os
-import platform
 import shutil
 import signal
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -35,6 +34,8 @@ from experiments.benchmarks.allocation.measurements import (
 )
 from experiments.benchmarks.allocation.peers import OURS, SOLVERS
 from experiments.benchmarks.allocation.tasks import Problem, Task, make_problem, tasks
+from experiments.benchmarks.records import cores, machine
+from experiments.benchmarks.turns import Say, say_on_stderr
 
 NAME = "benchmarks/allocation"
 """The folder of runs and records."""
@@ -111,11 +112,6 @@ def peers_python(project: Project) -> Path:
     return project.root / ".venv-bench" / "bin" / "python"
 
 
-def say_on_stderr(message: str) -> None:
-    """Prints a line of progress."""
-    print(message, file=sys.stderr, flush=True)
-
-
 def measure(
     project: Project,
     preset: str,
@@ -123,7 +119,7 @@ def measure(
     *,
     limits: Limits | None = None,
     known: dict[str, Task] | None = None,
-    say: Callable[[str], None] = say_on_stderr,
+    say: Say = say_on_stderr,
 ) -> dict[str, dict[str, Measurement]]:
     """Measures what is not measured yet.
 
@@ -182,22 +178,6 @@ def measure(
             found[task.name][solver] = measurement
             say(f"{label}: {_told(measurement)}")
     return found
-
-
-def machine() -> dict[str, Any]:
-    """What computes: architecture, processor, cores."""
-    processor = platform.processor() or platform.machine()
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        processor = next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        pass
-    return {"machine": f"{platform.system()} {platform.machine()}", "processor": processor, "cores": cores()}
-
-
-def cores() -> int:
-    """How many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _solvers(task: Task, chosen: Sequence[str]) -> list[str]:

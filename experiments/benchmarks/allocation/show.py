@@ -1,6 +1,5 @@
 """How the benchmark is shown: tables, figures and Markdown, from its record only."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -117,29 +116,6 @@ def figures(record: Record) -> list[Figure]:
             )
         )
     return shown
-
-
-def markdown(shown: Sequence[Table]) -> str:
-    """Tables as Markdown text, with four significant digits.
-
-    Args:
-        shown: the tables.
-    """
-    parts = []
-    for table in shown:
-        lines = [f"### {table.title}", ""]
-        lines.append("| " + " | ".join(table.columns) + " |")
-        lines.append("|" + "---|" * len(table.columns))
-        lines += ["| " + " | ".join(_text(cell) for cell in row) + " |" for row in table.rows]
-        parts.append("\n".join([*lines, "", table.note]))
-    return "\n\n".join(parts) + "\n"
-
-
-def _text(cell: Any) -> str:
-    """A cell of a Markdown table."""
-    if cell is None:
-        return "-"
-    return f"{cell:.4g}" if isinstance(cell, float) else str(cell).replace("|", "/")
 
 
 def _name(task: dict[str, Any]) -> str:

@@ -6,7 +6,7 @@ Asks:     whether one meta-iteration of MAML on sinusoids (network 1-40-40-1, 10
           and memory and 5 % of time over JAX by hand; whether a meta-gradient through 100 steps needs at most a third
           of a plain scan's memory.
 Command:  attnjax bench meta --preset paper   (needs PyTorch and peers on it in an environment of their own)
-Cost:     paper about 10 minutes, half of it torch.compile; smoke, ours alone, under 15 s. 2 GB.
+Cost:     paper about 10 minutes, half of it torch.compile; smoke, ours alone, about half a minute. 2 GB.
 
 How it is fair. All contestants start from the same parameters, take the same tasks from a pool that is drawn before the
 clock starts, and take the same gradient: that of the first batch is compared, and a contestant that is off by more than
@@ -17,4 +17,14 @@ with 50 of them in a compiled call, which is how `attnjax.meta.meta_iterations` 
 asked of the latter.
 
 Environments do different work per step, so their rates say how long an experiment takes, not who is better written.
+
+The peers' environments are made by hand, for the reason that `experiments/benchmarks/aggregation` gives, and the record
+has their versions. learn2learn's sources do not compile with Python 3.11; where it is missing, higher counts.
+
+    python3.11 -m venv PEERS
+    PEERS/bin/pip install torch              # with the options of PyTorch's installation page for a CPU
+    PEERS/bin/pip install 'torchopt>=0.7.3' 'higher>=0.2.1'
+    attnjax bench meta --preset paper --peers-python PEERS/bin/python
+
+`--simulators-python` names an interpreter with recsim and recogym; without it they are not measured.
 """

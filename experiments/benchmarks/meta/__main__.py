@@ -7,14 +7,14 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from attnjax.atomic import write_text
-from attnjax.errors import UserError, fail
 from attnjax.reproduction.project import Project, find_project
-from attnjax.reproduction.records import write_record
-from experiments.benchmarks.allocation.show import markdown
+from experiments.benchmarks.command import exit_code
 from experiments.benchmarks.meta import report
 from experiments.benchmarks.meta.contestants import LEARNERS, SIMULATIONS, SIMULATORS, TORCH
-from experiments.benchmarks.meta.measure import PRESETS, Config, Say, contests, interpreters, programs
+from experiments.benchmarks.meta.measure import PRESETS, Config, contests, interpreters, programs
+from experiments.benchmarks.records import keep as keep_record
+from experiments.benchmarks.records import leave
+from experiments.benchmarks.turns import Say, say_on_stderr
 
 
 def main(words: Sequence[str]) -> int:
@@ -37,15 +37,7 @@ def main(words: Sequence[str]) -> int:
     if options.no_peers:
         config = dataclasses.replace(config, peers=False)
     given = {TORCH: options.peers_python, SIMULATORS: options.simulators_python}
-    try:
-        run(find_project(), options.preset, config, given, keep=options.keep)
-    except UserError as error:
-        message = str(error)
-        print(message if message.startswith("attnjax") else f"attnjax: {message}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        return 130
-    return 0
+    return exit_code(lambda: run(find_project(), options.preset, config, given, keep=options.keep))
 
 
 def run(
@@ -55,7 +47,7 @@ def run(
     given: dict[str, Path | None],
     *,
     keep: bool = False,
-    say: Say = lambda line: print(line, file=sys.stderr, flush=True),
+    say: Say = say_on_stderr,
 ) -> Path:
     """Measures everything; returns where the record was written.
 
@@ -79,23 +71,10 @@ def run(
     say("compiled programs: operations, memory, time against JAX by hand")
     values |= programs(project, config)
     made = report.build(project, preset, config, values, time.perf_counter() - begin)
-    folder = project.run_folder(report.NAME, preset)
-    write_record(folder / "record.json", made)
-    text = markdown(report.tables(made))
-    write_text(folder / "tables.md", text)
-    print(text)
+    folder = leave(project, made, report.tables(made))
     print(f"record and tables: {project.show(folder)}/")
     if keep:
-        if made.dirty is not False:
-            fail(
-                "attnjax bench meta --keep",
-                expected="a clean, committed tree",
-                got="changes that no commit holds" if made.dirty else "a folder outside a git clone",
-                advice="Commit and run it again.",
-            )
-        target = project.kept(report.NAME, preset)
-        write_record(target, made)
-        print(f"kept: {project.show(target)} (commit it)")
+        keep_record(project, made)
     return folder / "record.json"
 
 

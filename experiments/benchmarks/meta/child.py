@@ -9,8 +9,9 @@ import json
 import os
 import sys
 import time
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
+
+from experiments.benchmarks.turns import answering, told, versions_of
 
 MODULES = "experiments.benchmarks.meta"
 
@@ -22,15 +23,10 @@ def main(name: str, settings: dict[str, Any]) -> None:
         name: of the contestant, or "programs" for what needs no turns: `programs.measure`, whose findings it says.
         settings: those of `measure.Config`.
     """
-    answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # what a library prints is not an answer
+    say = answering()
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # before any library makes its threads
     from experiments.benchmarks.meta.contestants import CONTESTANTS
-
-    def say(message: dict[str, Any]) -> None:
-        answers.write(json.dumps(message) + "\n")
-        answers.flush()
 
     if name == "programs":
         from experiments.benchmarks.meta.programs import measure
@@ -46,11 +42,10 @@ def main(name: str, settings: dict[str, Any]) -> None:
             one.run(one.chunk)  # what is compiled, is compiled now
         seconds = time.perf_counter() - begin
     except Exception as error:
-        last = str(error).strip().splitlines()[-1:]
-        say({"problem": ": ".join([type(error).__name__, *last])})
+        say({"problem": told(error)})
         return
     gradients = {task: one.gradient().tolist() for task, one in prepared.items() if one.gradient is not None}
-    versions = _versions(contestant.packages)
+    versions = versions_of(contestant.packages)
     say({"tasks": list(prepared), "gradients": gradients, "seconds": seconds, "versions": versions})
     for line in sys.stdin:
         request = json.loads(line)
@@ -60,16 +55,6 @@ def main(name: str, settings: dict[str, Any]) -> None:
             one.run(one.chunk)
             units += one.chunk
         say({"units": units, "seconds": taken})
-
-
-def _versions(packages: tuple[str, ...]) -> dict[str, str]:
-    found = {}
-    for package in packages:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "not installed"
-    return found
 
 
 if __name__ == "__main__":

@@ -2,19 +2,20 @@
 
 import dataclasses
 import json
-import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 
 from attnjax.errors import fail
 from attnjax.reproduction.project import Project
+from experiments.benchmarks.command import interpreter_with
 from experiments.benchmarks.meta.contestants import CONTESTANTS, SIMULATORS, TORCH
+from experiments.benchmarks.turns import Contestant, Say
 
 REFERENCE = "by_hand"
 """Whose meta-gradient the others' are compared with."""
@@ -55,51 +56,27 @@ PRESETS = {
     "paper": Config(),
 }
 
-Say = Callable[[str], None]
+
+def contestant(project: Project, name: str, python: Path, config: Config) -> Contestant:
+    """A contestant in a process of its own."""
+    return Contestant(project.root, python, CHILD, [name, json.dumps(dataclasses.asdict(config))])
 
 
-class Process:
-    """A contestant's process."""
+def rate(name: str, process: Contestant, task: str, seconds: float) -> float:
+    """A contestant's units per second over one turn.
 
-    def __init__(self, project: Project, name: str, python: Path, config: Config) -> None:
-        self.name = name
-        self._child = subprocess.Popen(
-            [str(python), "-m", CHILD, name, json.dumps(dataclasses.asdict(config))],
-            cwd=project.root,
-            env={**os.environ, "PYTHONWARNINGS": "ignore"},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
+    Raises:
+        UserError: if it fails on the way.
+    """
+    answer = process.ask(task=task, seconds=seconds)
+    if "problem" in answer:
+        fail(
+            "attnjax bench meta",
+            expected=f"{CONTESTANTS[name].title} to go on",
+            got=answer["problem"],
+            advice="Run it again, or look at its module under experiments/benchmarks/meta/.",
         )
-        self.ready = self._answer()
-
-    def __enter__(self) -> "Process":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._child.kill()
-        self._child.wait()
-        for end in (self._child.stdin, self._child.stdout):
-            _open(end).close()
-
-    def rate(self, task: str, seconds: float) -> float:
-        """Units per second over one turn."""
-        _open(self._child.stdin).write(json.dumps({"task": task, "seconds": seconds}) + "\n")
-        _open(self._child.stdin).flush()
-        answer = self._answer()
-        if "problem" in answer:
-            fail(
-                "attnjax bench meta",
-                expected=f"{CONTESTANTS[self.name].title} to go on",
-                got=answer["problem"],
-                advice="Run it again, or look at its module under experiments/benchmarks/meta/.",
-            )
-        return answer["units"] / answer["seconds"]
-
-    def _answer(self) -> dict[str, Any]:
-        line = _open(self._child.stdout).readline()
-        return json.loads(line) if line else {"problem": f"it ended with exit code {self._child.wait()}"}
+    return answer["units"] / answer["seconds"]
 
 
 def contests(project: Project, names: Mapping[str, Path | None], config: Config, say: Say) -> dict[str, Any]:
@@ -118,7 +95,7 @@ def contests(project: Project, names: Mapping[str, Path | None], config: Config,
     """
     found: dict[str, Any] = {}
     with ExitStack() as stack:
-        playing: dict[str, Process] = {}
+        playing: dict[str, Contestant] = {}
         for name, python in names.items():
             title = CONTESTANTS[name].title
             found[name] = {"title": title, "problem": "", "versions": {}, "seconds_to_prepare": None, "tasks": {}}
@@ -126,7 +103,7 @@ def contests(project: Project, names: Mapping[str, Path | None], config: Config,
                 found[name]["problem"] = "not measured: no interpreter with its packages was given"
                 continue
             say(f"{title}: getting ready")
-            process = stack.enter_context(Process(project, name, python, config))
+            process = stack.enter_context(contestant(project, name, python, config))
             problem, errors = _checked(process.ready, playing.get(REFERENCE, process).ready)
             if problem:
                 say(f"{title}: {problem}")
@@ -142,7 +119,7 @@ def contests(project: Project, names: Mapping[str, Path | None], config: Config,
             say(f"round {number + 1} of {config.rounds}")
             for name, process in playing.items():
                 for task, one in found[name]["tasks"].items():
-                    one["rates"].append(process.rate(task, config.seconds))
+                    one["rates"].append(rate(name, process, task, config.seconds))
     for entry in found.values():
         for one in entry["tasks"].values():
             one["median"] = float(np.median(one["rates"]))
@@ -175,21 +152,7 @@ def interpreters(project: Project, config: Config, given: Mapping[str, Path | No
     found: dict[str, Path | None] = {"": Path(sys.executable), TORCH: None, SIMULATORS: given.get(SIMULATORS)}
     if not config.peers:
         return {**found, SIMULATORS: None}
-    python = given.get(TORCH) or project.root / ".venv-bench" / "bin" / "python"
-    # Not resolved: a virtual environment's interpreter is a link, and is known by where the link lies.
-    works = (
-        python.is_file()
-        and not subprocess.run([str(python), "-c", "import torch"], capture_output=True, check=False).returncode
-    )
-    if not works:
-        fail(
-            "attnjax bench meta",
-            expected="an interpreter that imports torch",
-            got=f"{python} without it" if python.is_file() else f"no {python}",
-            advice="Install torch, torchopt, higher and learn2learn into an environment and name its interpreter by "
-            "--peers-python, or measure ours alone by --no-peers.",
-        )
-    return {**found, TORCH: python}
+    return {**found, TORCH: interpreter_with(project, "meta", "torch", given.get(TORCH))}
 
 
 def _checked(ready: Mapping[str, Any], reference: Mapping[str, Any]) -> tuple[str, dict[str, float | None]]:
@@ -203,8 +166,3 @@ def _checked(ready: Mapping[str, Any], reference: Mapping[str, Any]) -> tuple[st
         if not error <= CLOSE:
             return f"its meta-gradient is another: {error:.2g} from the one by hand", errors
     return "", errors
-
-
-def _open(end: IO[str] | None) -> IO[str]:
-    assert end is not None  # made by PIPE
-    return end

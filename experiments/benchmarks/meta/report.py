@@ -1,15 +1,12 @@
 """From measurements to a record, its targets and its tables."""
 
-from datetime import UTC, datetime
 from typing import Any
 
 from attnjax.reproduction.experiment import Table
 from attnjax.reproduction.project import Project
-from attnjax.reproduction.provenance import code_digest, commit, device, versions
-from attnjax.reproduction.records import SCHEMA, Record
-from attnjax.reproduction.values import plain
-from experiments.benchmarks.allocation.runner import machine
+from attnjax.reproduction.records import Record
 from experiments.benchmarks.meta.measure import Config
+from experiments.benchmarks.records import record_of
 
 NAME = "benchmarks/meta"
 """The folder of runs and records."""
@@ -38,32 +35,10 @@ def build(project: Project, preset: str, config: Config, values: dict[str, Any],
         values: `learners`, `environments`, `overhead` and `memory`.
         seconds: wall time.
     """
-    state = commit(project)
     entries = [*values["learners"].values(), *values["environments"].values()]
     packages = {name: number for entry in entries for name, number in entry["versions"].items()}
-    return Record(
-        schema=SCHEMA,
-        experiment=NAME,
-        preset=preset,
-        config=plain(config, "config"),
-        seed=0,
-        versions={**packages, **versions()},
-        device={**device(), **machine()},
-        x64=False,
-        commit=state.sha,
-        dirty=state.dirty,
-        code=code_digest(project, NAME),
-        data={},
-        values=plain(values | {"targets": targets(values)}, "values"),
-        per_seed={},
-        summary={},
-        certificates={},
-        seconds=round(seconds, 3),
-        stages={},
-        resumed=[],
-        peak_memory_mb=0.0,
-        finished=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-    )
+    values = values | {"targets": targets(values)}
+    return record_of(project, NAME, preset, config=config, seed=0, packages=packages, values=values, seconds=seconds)
 
 
 def targets(values: dict[str, Any]) -> list[dict[str, Any]]:

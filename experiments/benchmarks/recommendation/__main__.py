@@ -9,7 +9,7 @@ import sys
 from attnjax.atomic import write_text
 from attnjax.errors import fail
 from attnjax.reproduction import find_project
-from experiments.benchmarks.allocation.runner import machine
+from experiments.benchmarks.records import machine
 
 PARTS = ("one_user", "batch")
 
