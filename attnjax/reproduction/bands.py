@@ -19,9 +19,9 @@ from typing import Any, NamedTuple
 from attnjax.atomic import write_text
 from attnjax.errors import fail
 from attnjax.extras import need
+from attnjax.reproduction.code import code_digest
 from attnjax.reproduction.experiment import Experiment
 from attnjax.reproduction.project import Project
-from attnjax.reproduction.provenance import code_digest
 from attnjax.reproduction.runner import Say, preset_config, run_experiment, say_on_stderr
 from attnjax.reproduction.values import dumps, plain
 

@@ -7,7 +7,6 @@ A record carries all of it. Some of it decides whether the record still stands f
 import hashlib
 import os
 import platform
-import re
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -15,27 +14,13 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import attnjax
 from attnjax.errors import UserError
+from attnjax.reproduction.code import code_digest
 from attnjax.reproduction.experiment import Experiment
 from attnjax.reproduction.project import Project
 from attnjax.reproduction.values import bits, plain, short
 
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy", "attnjax")
-
-# What shows, judges or prints records, and can't change one.
-_BYSTANDERS = (
-    "cli/",
-    "reproduction/bands.py",
-    "reproduction/claims.py",
-    "reproduction/figures.py",
-    "reproduction/judge.py",
-    "reproduction/main_job.py",
-    "reproduction/page.py",
-    "reproduction/report.py",
-    "reproduction/stylesheet.py",
-    "reproduction/verify.py",
-)
 
 
 class Fingerprint(NamedTuple):
@@ -43,7 +28,7 @@ class Fingerprint(NamedTuple):
 
     Attributes:
         config: the settings, as plain values.
-        code: digest of the package and of the experiment's folder.
+        code: digest of the experiment's folder and of all that is imported from there on.
         data: for each source, the checksums of its files.
         versions: of Python and of the packages that compute.
         device: platform, kind and number of accelerators, and the processor's architecture.
@@ -119,41 +104,6 @@ def difference(before: Fingerprint, now: Fingerprint) -> str:
     if before.x64 != now.x64:
         reasons.append("the precision changed")
     return ", ".join(reasons)
-
-
-def code_digest(project: Project, name: str) -> str:
-    """Returns the SHA-256 over the Python files that an experiment's numbers may depend on.
-
-    These are the package without what only prints or judges records, the experiment's own folder, and those of
-    experiments that it imports from.
-
-    Args:
-        project: where the experiment lives.
-        name: its folder's name.
-    """
-    package = Path(attnjax.__file__).resolve().parent
-    folders = [(one, project.root / "experiments" / one) for one in _imported(project, name)]
-    digest = hashlib.sha256()
-    for label, base in [("attnjax", package), *folders]:
-        for path in sorted(base.rglob("*.py")):
-            inside = path.relative_to(base).as_posix()
-            if label == "attnjax" and inside.startswith(_BYSTANDERS):
-                continue
-            content = path.read_bytes()
-            digest.update(f"{label}/{inside}\0{len(content)}\0".encode() + content)
-    return digest.hexdigest()
-
-
-def _imported(project: Project, name: str) -> list[str]:
-    """The experiment, then those whose code it uses, or whose code these use."""
-    found = [name]
-    for one in found:
-        for path in sorted((project.root / "experiments" / one).rglob("*.py")):
-            named = re.findall(
-                r"^\s*(?:from|import) experiments\.(\w+)", path.read_text(encoding="utf-8"), re.MULTILINE
-            )
-            found += [other for other in dict.fromkeys(named) if other not in found]
-    return found
 
 
 def versions() -> dict[str, str]:

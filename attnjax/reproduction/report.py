@@ -15,12 +15,13 @@ from typing import Any, NamedTuple
 from attnjax.atomic import sweep, write_bytes, write_text
 from attnjax.errors import fail
 from attnjax.reproduction.claims import check_links, load_claims
+from attnjax.reproduction.code import code_digest
 from attnjax.reproduction.experiment import PRESETS, Experiment, Table
 from attnjax.reproduction.figures import draw
 from attnjax.reproduction.judge import Verdict
 from attnjax.reproduction.page import Picture, Section, number, page
 from attnjax.reproduction.project import Project, load_experiments
-from attnjax.reproduction.provenance import code_digest, commit
+from attnjax.reproduction.provenance import commit
 from attnjax.reproduction.records import Record
 from attnjax.reproduction.runner import Say, say_on_stderr
 from attnjax.reproduction.values import counted

@@ -9,9 +9,10 @@ from typing import Any
 
 from attnjax.atomic import write_text
 from attnjax.errors import fail
+from attnjax.reproduction.code import code_digest
 from attnjax.reproduction.experiment import Table
 from attnjax.reproduction.project import Project
-from attnjax.reproduction.provenance import code_digest, commit, device, versions
+from attnjax.reproduction.provenance import commit, device, versions
 from attnjax.reproduction.records import SCHEMA, Record, write_record
 from attnjax.reproduction.values import plain
 

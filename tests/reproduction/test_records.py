@@ -6,8 +6,7 @@ import pytest
 
 from attnjax.errors import UserError
 from attnjax.reproduction import Outcome, load_experiment, read_record, run_experiment
-from attnjax.reproduction import provenance as module
-from attnjax.reproduction.provenance import Commit, code_digest, commit, difference, fingerprint
+from attnjax.reproduction.provenance import Commit, commit, difference, fingerprint
 from attnjax.reproduction.records import SCHEMA, checked_outcome, summarise, write_record
 
 
@@ -111,34 +110,6 @@ def test_a_fingerprint_says_what_differs(project):
     ):
         assert reason in difference(now._replace(**change), now)
         assert now._replace(**change).digest() != now.digest()
-
-
-def test_the_code_digest_covers_the_experiment_and_the_package(project, tmp_path, monkeypatch):
-    (tmp_path / "attnjax" / "cli").mkdir(parents=True)
-    for name in ("__init__.py", "solver.py", "cli/parser.py"):
-        (tmp_path / "attnjax" / name).write_text("1")
-    monkeypatch.setattr(module.attnjax, "__file__", str(tmp_path / "attnjax" / "__init__.py"))
-    digests = [code_digest(project, "toy")]
-    (tmp_path / "attnjax" / "solver.py").write_text("2")
-    digests.append(code_digest(project, "toy"))
-    (project.root / "experiments" / "toy" / "more.py").write_text("")
-    digests.append(code_digest(project, "toy"))
-    assert len(set(digests)) == 3
-    (tmp_path / "attnjax" / "cli" / "parser.py").write_text("2")
-    (project.root / "experiments" / "toy" / "notes.txt").write_text("2")
-    assert code_digest(project, "toy") == digests[-1]
-
-
-def test_the_code_digest_covers_what_is_imported_from_other_experiments(project):
-    for name, code in {"base": "X = 1", "middle": "from experiments.base import X", "aside": "X = 1"}.items():
-        (project.root / "experiments" / name).mkdir()
-        (project.root / "experiments" / name / "__init__.py").write_text(code)
-    (project.root / "experiments" / "toy" / "more.py").write_text("def f():\n    from experiments.middle import X\n")
-    before = code_digest(project, "toy")
-    (project.root / "experiments" / "aside" / "__init__.py").write_text("X = 2")
-    assert code_digest(project, "toy") == before
-    (project.root / "experiments" / "base" / "__init__.py").write_text("X = 2")
-    assert code_digest(project, "toy") != before
 
 
 def git(project, *words):
