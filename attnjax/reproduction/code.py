@@ -13,15 +13,18 @@ from pathlib import Path
 import attnjax
 from attnjax.reproduction.project import Project
 
-# What shows, judges or prints records, and can't change one.
+# What finds, shows, judges or prints records, and can't change a number in one.
 _BYSTANDERS = (
     "attnjax/cli/",
     "attnjax/reproduction/bands.py",
     "attnjax/reproduction/claims.py",
+    "attnjax/reproduction/code.py",
     "attnjax/reproduction/figures.py",
     "attnjax/reproduction/judge.py",
     "attnjax/reproduction/main_job.py",
     "attnjax/reproduction/page.py",
+    "attnjax/reproduction/project.py",
+    "attnjax/reproduction/provenance.py",
     "attnjax/reproduction/report.py",
     "attnjax/reproduction/stylesheet.py",
     "attnjax/reproduction/verify.py",
