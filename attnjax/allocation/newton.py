@@ -49,6 +49,9 @@ Scalar = Float[Array, ""]
 FIRST, FACTOR = 0.3, 0.3
 """The first smoothing, relative to the spread of worth, and what each next one is multiplied by."""
 
+NARROWED = 1.5
+"""By how much more than by `FACTOR` temperatures may fall where the spread of worth falls with the smoothing."""
+
 SOLVED, STEPS = 0.01, 20
 """A smoothing is left once the gradient is relatively so small (and no more than eps), or after so many steps."""
 
@@ -59,7 +62,8 @@ POLISH = 6
 class _State(NamedTuple):
     """One Newton iteration to the next; `base + length * direction` is where the dual is looked at now.
 
-    `left` is the coordinate at which the last smoothing was left, and `leaves` how many were left so far.
+    `left` is the coordinate at which the last smoothing was left, `heat` the users' mean temperature there, and
+    `leaves` how many were left so far.
     """
 
     base: Prices
@@ -71,6 +75,7 @@ class _State(NamedTuple):
     steps: Array
     iterations: Array
     left: Prices
+    heat: Scalar
     leaves: Array
     best: Any
     done: Array
@@ -201,11 +206,17 @@ def newton(
             lambda: jnp.maximum(spread_of_worth(market, bonus(y)), 0.5 * state.spread),
             lambda: state.spread,
         )
-        eps = jnp.where(leave, FACTOR * state.eps, state.eps)
+        # Where the spread has fallen, temperatures fall by little more than the factor all the same: users who are
+        # almost alike jump together from creator to creator once prices are off by more than a temperature.
+        narrowed = jnp.maximum(jnp.mean(state.spread) / jnp.mean(spread) / NARROWED, 1)
+        eps = jnp.where(leave, FACTOR * narrowed * state.eps, state.eps)
         direction = System(market, side, y, smoothing, temperature, at).direction(gradient)
         direction = direction * jnp.minimum(1, side.reach(smoothing) / _largest(direction))
-        # The path of solutions is almost straight in eps: its last piece says where the next one will be.
-        ahead = y + jnp.where(state.leaves > 0, FACTOR, 0) * (y - state.left)
+        # The path of solutions is almost straight in the temperature: its last piece says where the next one will be.
+        heat, cooled = jnp.mean(temperature), jnp.mean(temperatures(eps, spread))
+        piece = state.heat - heat
+        straight = (state.leaves > 0) & (piece > 0)
+        ahead = y + jnp.where(straight, (heat - cooled) / jnp.where(straight, piece, 1), 0) * (y - state.left)
         # Leaving starts anew from there; a step accepted takes the next direction; else the same one, shorter.
         return _State(
             base=jnp.where(leave, ahead, jnp.where(accepted, y, state.base)),
@@ -217,6 +228,7 @@ def newton(
             steps=jnp.where(leave, 0, state.steps + accepted),
             iterations=state.iterations + 1,
             left=jnp.where(leave, y, state.left),
+            heat=jnp.where(leave, heat, state.heat),
             leaves=state.leaves + leave,
             best=best,
             done=done,
@@ -233,7 +245,7 @@ def newton(
     best = _Best(y, zero + first, spread, untaken)
     no = jnp.zeros((), bool)
     state = _State(
-        y, jnp.zeros(size, dtype), zero, zero + 1, zero + first, spread, count, count, y, count, best, no, no
+        y, jnp.zeros(size, dtype), zero, zero + 1, zero + first, spread, count, count, y, zero, count, best, no, no
     )
     state = jax.lax.while_loop(lambda s: ~s.done & ~s.failed & (s.iterations < limit), step, state)
     y, eps, spread, found = state.best

@@ -232,6 +232,29 @@ def test_scores_spread_over_eight_decades_are_certified_or_reported(precision):
             assert float(found.upper) >= optimum * (1 - 1e-5)
 
 
+@pytest.mark.parametrize("floor", [0.1, 0.5])
+def test_users_who_are_almost_alike_are_certified(floor):
+    # What the platform earns hides what users like: where prices are off by a little, all users jump together.
+    users, items, creators, likes = 60, 80, 21, 0.02
+    for seed in range(3):
+        random = np.random.default_rng(seed)
+        creator = np.sort(random.integers(0, creators, items))
+        creator[:creators] = np.arange(creators)
+        budgets = random.gamma(1.0, 1.0, users) + 0.2
+        even = np.bincount(creator, minlength=creators) / items * budgets.sum()
+        market = Market.of(
+            jnp.asarray(likes * random.gamma(1.0, 0.5, (users, items)), jnp.float32),
+            Creators.of(np.arange(items), creator, num_items=items, num_creators=creators),
+            Floors(jnp.asarray(floor * even, jnp.float32)),
+            budgets=jnp.asarray(budgets, jnp.float32),
+            platform_rates=jnp.asarray((1 - likes) * random.uniform(-0.6, 1.0, creators), jnp.float32),
+            temperature=0.0,
+        )
+        found = solve(market, 1e-3)
+        assert found.converged, (seed, int(found.iterations), float(found.gap))
+        assert found.iterations < 120
+
+
 def test_without_any_relevance_welfare_is_zero_and_so_is_the_bound():
     """A gap relative to nothing is never met, so `converged` says False; the bound closes in all the same."""
     found = solve(_edge(scores=np.zeros((U, N)))(), 1e-4, max_iterations=200)
