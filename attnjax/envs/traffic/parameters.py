@@ -1,0 +1,77 @@
+"""What differs between drivers, days and streets of one structure: the numbers that calibration looks for."""
+
+import dataclasses
+from typing import Any
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from attnjax.envs.spaces import float_dtype
+from attnjax.envs.traffic.network import Streets
+from attnjax.pytrees import register
+
+
+@dataclasses.dataclass(frozen=True)
+class StreetParameters:
+    """The numbers of the street model; all are positive, and the model is differentiable in each.
+
+    Attributes:
+        saturation: (lanes,) vehicles per second of green from a lane's standing queue; at most `front`.
+        demand: (sources,) a factor on departures.
+        lost: seconds before a queue moves after its light turns green.
+        yellow_use: the part of a yellow second that is used like green, in [0, 1].
+        gap: seconds; a yielding movement goes at exp(-gap x flow of those it gives way to) of its rate.
+        speed_factor: a factor on speed limits; at least 0.5.
+        spacing: metres of a lane that a queueing vehicle takes.
+        front: vehicles at the head of a lane that don't wait behind one another; at least 1. With one, a vehicle
+            whose light is red holds up all behind it.
+        choice: per vehicle; of two lanes that serve a turn, one with a queue shorter by n is chosen exp(choice x n)
+            times as often.
+    """
+
+    saturation: Float[Array, " lanes"]
+    demand: Float[Array, " sources"]
+    lost: Float[Array, ""]
+    yellow_use: Float[Array, ""]
+    gap: Float[Array, ""]
+    speed_factor: Float[Array, ""]
+    spacing: Float[Array, ""]
+    front: Float[Array, ""]
+    choice: Float[Array, ""]
+
+
+register(StreetParameters)
+
+TYPICAL = {
+    "saturation": 0.55,
+    "demand": 1.0,
+    "lost": 2.0,
+    "yellow_use": 0.5,
+    "gap": 3.0,
+    "speed_factor": 0.95,
+    "front": 1.5,
+    "choice": 0.5,
+}
+
+
+def street_parameters(streets: Streets, **changed: Any) -> StreetParameters:
+    """Typical numbers, with the vehicles' own spacing.
+
+    Args:
+        streets: the structure.
+        **changed: numbers or arrays in place of the typical ones.
+
+    Returns:
+        The parameters; scalars are spread over lanes and sources.
+    """
+    values = {**TYPICAL, "spacing": streets.spacing, **changed}
+    shapes = parameter_shapes(streets)
+    return StreetParameters(
+        **{name: jnp.broadcast_to(jnp.asarray(values[name], float_dtype()), shape) for name, shape in shapes.items()}
+    )
+
+
+def parameter_shapes(streets: Streets) -> dict[str, tuple[int, ...]]:
+    """The shape of each field of the parameters of these streets."""
+    shapes: dict[str, tuple[int, ...]] = {field.name: () for field in dataclasses.fields(StreetParameters)}
+    return {**shapes, "saturation": (len(streets.lanes),), "demand": (len(streets.source_edge),)}
