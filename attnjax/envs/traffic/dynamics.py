@@ -11,6 +11,9 @@ edge, queueing, at the head of a lane, or arrived.
   what a queue of vehicles in random order gives for front = 1.
 - *Discharge* of a movement with h of the lane's head H: h min(1, s / H) x opening, where the opening of a yielding
   movement is times exp(-gap x what those it gives way to would discharge).
+- *Delay* is the time in queues and before departure, what is lost on the way below the speed limit, and `stop` seconds
+  for whoever has to stop: all but those who find their way open and nobody before them, which has probability exp(-Q)
+  for a queue of Q vehicles in expectation.
 - *Storage*: what would enter an edge is cut, all parts alike, to the room that is left on it, so queues spill back.
 
 Source: the point-queue with finite storage follows Daganzo (1995), the cell transmission model II; gaps at random
@@ -19,6 +22,7 @@ times after Tanner (1962).
 
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
@@ -31,6 +35,8 @@ from attnjax.envs.traffic.signals import Openings, Weights
 
 ROOM = 1.0
 """Every lane holds at least one vehicle, however short."""
+LEAST = 1e-9
+"""Fewer vehicles than this stay where they are."""
 
 
 class StreetState(NamedTuple):
@@ -62,11 +68,13 @@ class Second(NamedTuple):
         out: (movements,) vehicles discharged.
         opening: (movements,) how far each movement was open.
         lane_queue: (lanes,) vehicles that stand in each lane at the end, its head among them.
+        delay: vehicle-seconds lost against driving at the limit.
     """
 
     out: Float[Array, " movements"]
     opening: Float[Array, " movements"]
     lane_queue: Float[Array, " lanes"]
+    delay: Float[Array, ""]
 
 
 def empty_streets(streets: Streets) -> StreetState:
@@ -128,11 +136,12 @@ def step_second(
     """
     arrivals, state = _arrive(streets, parameters, state)
     lane_queue = total(state.head + state.queue, streets.lane_movements)
-    queue = state.queue + arrivals[streets.start] * _split(streets, parameters, lane_queue)
+    joining = arrivals[streets.start] * _split(streets, parameters, lane_queue)
+    queue = state.queue + joining
 
     behind = total(queue, streets.lane_movements)
     room = parameters.front - total(state.head, streets.lane_movements)
-    forward = _part(jnp.minimum(jnp.maximum(room, 0), behind), behind)[streets.lane] * queue
+    forward = _fitting(jnp.maximum(room, 0), behind)[streets.lane] * queue
     head, queue = state.head + forward, queue - forward
 
     windows = jnp.concatenate(weights, 1).at[streets.junction].get(mode="fill", fill_value=0)
@@ -150,7 +159,7 @@ def step_second(
     standing = total(total(head + queue, streets.lane_movements), streets.edge_lanes)
     left = jnp.maximum(storage(streets, parameters) - state.moving - standing, 0)
     wanted = total(wish, streets.edge_entries) + enter.at[streets.edge_source].get(mode="fill", fill_value=0)
-    let_in = _part(jnp.minimum(left, wanted), wanted)
+    let_in = _fitting(left, wanted)
     out = wish * let_in[streets.end]
     enter = enter * let_in[streets.source_edge]
 
@@ -166,7 +175,11 @@ def step_second(
         state.arrived,
         state.time + 1,
     )
-    return after, Second(out, major + minor, total(after.head + queue, streets.lane_movements))
+    undisturbed = opening * jnp.exp(-lane_queue)[streets.lane]
+    lane_queue = total(after.head + queue, streets.lane_movements)
+    delay = jnp.sum(lane_queue) + jnp.sum(after.waiting) + (1 - parameters.speed_factor) * jnp.sum(after.moving)
+    delay += parameters.stop * jnp.sum(joining * (1 - undisturbed))
+    return after, Second(out, major + minor, lane_queue, delay)
 
 
 def total(values: Array, table: Array | NDArray[np.int32]) -> Array:
@@ -178,10 +191,10 @@ def _real(values: object) -> Array:
     return jnp.asarray(values, float_dtype())
 
 
-def _part(share: Array, whole: Array) -> Array:
-    """share / whole, and 0 where both are 0; the derivative is finite there."""
-    some = whole > 0
-    return jnp.where(some, share / jnp.where(some, whole, 1), 0)
+def _fitting(room: Array, wanted: Array) -> Array:
+    """The part of what is wanted that there is room for; of less than `LEAST`, none, so that derivatives are finite."""
+    some = wanted > LEAST
+    return jnp.where(some, jnp.where(wanted < room, 1, room / jnp.where(some, wanted, 1)), 0)
 
 
 def _arrive(streets: Streets, parameters: StreetParameters, state: StreetState) -> tuple[Array, StreetState]:
@@ -198,5 +211,8 @@ def _arrive(streets: Streets, parameters: StreetParameters, state: StreetState) 
 
 def _split(streets: Streets, parameters: StreetParameters, lane_queue: Array) -> Array:
     """The part of what reaches the end of an edge that each movement gets."""
-    attraction = jnp.exp(-parameters.choice * lane_queue)[streets.lane]
+    queues = lane_queue[streets.lane]
+    # Against the shortest of them, since the exponential of a long queue is zero.
+    shortest = jnp.min(queues.at[streets.siblings].get(mode="fill", fill_value=jnp.inf), axis=1)
+    attraction = jnp.exp(-parameters.choice * (queues - jax.lax.stop_gradient(shortest)))
     return _real(streets.ratio) * attraction / total(attraction, streets.siblings)

@@ -54,8 +54,8 @@ class Traffic(Environment):
 
     The reward is minus the vehicle-seconds of delay, over the number of scheduled vehicles, so that an episode's sum is
     minus the mean delay in seconds. An episode is the window of the demand, cut off at a whole number of budgets.
-    `info` has `discharged` (signals, phases), `delayed` and `arrived`, of the budget. The derivative in an action is
-    exact where no share is zero.
+    `info` has `discharged` (signals, phases), `delay` in vehicle-seconds and `arrived`, of the budget. The derivative
+    in an action is exact where no share is zero.
 
     Args:
         streets: the structure and demand.
@@ -137,13 +137,13 @@ class Traffic(Environment):
         phase = (state.phase + jnp.max(jnp.where(turned > 0, places, 0), 1)) % phases
         opened = total(totals.opened, streets.lane_movements) > 0
         unopened = jnp.where(opened, 0, state.unopened + self.budget)
-        delayed = jnp.sum(totals.delayed)
+        delay = jnp.sum(totals.delay)
         info = {
             "discharged": totals.discharged,
-            "delayed": delayed,
+            "delay": delay,
             "arrived": after.arrived - state.streets.arrived,
         }
-        reward = -delayed / max(float(streets.schedule.sum()), 1.0)
+        reward = -delay / max(float(streets.schedule.sum()), 1.0)
         state = TrafficState(after, phase.astype(jnp.int32), unopened, state.time + 1)
         ended = state.time >= self.max_steps
         return Step(self._observe(state, params), state, reward, jnp.asarray(False), ended, info)

@@ -21,7 +21,8 @@ class StreetParameters:
         lost: seconds before a queue moves after its light turns green.
         yellow_use: the part of a yellow second that is used like green, in [0, 1].
         gap: seconds; a yielding movement goes at exp(-gap x flow of those it gives way to) of its rate.
-        speed_factor: a factor on speed limits; at least 0.5.
+        stop: seconds that a vehicle loses by braking and speeding up again if it has to stop.
+        speed_factor: the speed on the way as a part of the limit; at least 0.5.
         spacing: metres of a lane that a queueing vehicle takes.
         front: vehicles at the head of a lane that don't wait behind one another; at least 1. With one, a vehicle
             whose light is red holds up all behind it.
@@ -34,6 +35,7 @@ class StreetParameters:
     lost: Float[Array, ""]
     yellow_use: Float[Array, ""]
     gap: Float[Array, ""]
+    stop: Float[Array, ""]
     speed_factor: Float[Array, ""]
     spacing: Float[Array, ""]
     front: Float[Array, ""]
@@ -48,6 +50,7 @@ TYPICAL = {
     "lost": 2.0,
     "yellow_use": 0.5,
     "gap": 3.0,
+    "stop": 4.0,
     "speed_factor": 0.95,
     "front": 1.5,
     "choice": 0.5,

@@ -3,7 +3,8 @@
     summary = simulate(streets, street_parameters(streets), network_plan(streets))
     summary.delay                                    # seconds per vehicle, differentiable in parameters and plan
 
-Delay counts every vehicle that was due to depart, also those that a full street keeps out.
+Delay is the time lost against driving at the limit, of every vehicle that was due to depart, also of those that a full
+street keeps out.
 """
 
 from typing import NamedTuple
@@ -26,13 +27,13 @@ class Totals(NamedTuple):
     """What happened in some seconds.
 
     Attributes:
-        delayed: (seconds,) vehicles that stand in a queue or wait to depart, at the end of each second.
+        delay: (seconds,) vehicle-seconds lost in each second.
         lane_queue: (lanes,) vehicle-seconds in each lane's queue.
         discharged: (signals, phases) vehicles that passed in each phase.
         opened: (movements,) seconds for which each movement was open.
     """
 
-    delayed: Float[Array, " seconds"]
+    delay: Float[Array, " seconds"]
     lane_queue: Float[Array, " lanes"]
     discharged: Float[Array, "signals phases"]
     opened: Float[Array, " movements"]
@@ -42,11 +43,11 @@ class Summary(NamedTuple):
     """What a plan made of the traffic.
 
     Attributes:
-        delay: seconds per vehicle that was due to depart: the time it stood in queues or waited to enter.
+        delay: seconds lost per vehicle that was due to depart.
         queue: (lanes,) the mean number of vehicles in each lane's queue.
         throughput: the number of vehicles that arrived.
         discharged: (signals, phases) the number of vehicles that passed in each phase.
-        delayed: (seconds,) vehicles in queues or waiting to enter, at the end of each second.
+        delays: (seconds,) vehicle-seconds lost in each second.
         final: where the vehicles are at the end.
     """
 
@@ -54,7 +55,7 @@ class Summary(NamedTuple):
     queue: Float[Array, " lanes"]
     throughput: Float[Array, ""]
     discharged: Float[Array, "signals phases"]
-    delayed: Float[Array, " seconds"]
+    delays: Float[Array, " seconds"]
     final: StreetState
 
 
@@ -124,13 +125,13 @@ def advance(
             discharged + happened.out[:, None] * phase,
             open_time + happened.opening,
         )
-        return (state, sums), jnp.sum(happened.lane_queue) + jnp.sum(state.waiting)
+        return (state, sums), happened.delay
 
     movements, phases = streets.major.shape
     zeros = [jnp.zeros(shape, due.dtype) for shape in (len(streets.lanes), (movements, phases), movements)]
-    (state, (lane_queue, discharged, open_time)), delayed = jax.lax.scan(second, (state, tuple(zeros)), (clock, due))
+    (state, (lane_queue, discharged, open_time)), delay = jax.lax.scan(second, (state, tuple(zeros)), (clock, due))
     by_signal = jnp.zeros((len(streets.junctions), phases), due.dtype).at[streets.junction].add(discharged, mode="drop")
-    return state, Totals(delayed, lane_queue, by_signal, open_time)
+    return state, Totals(delay, lane_queue, by_signal, open_time)
 
 
 def simulate(
@@ -161,10 +162,10 @@ def simulate(
     state, totals = advance(streets, parameters, empty_streets(streets), windows, due, clock, temperature)
     vehicles = jnp.sum(due)
     return Summary(
-        jnp.sum(totals.delayed) / jnp.maximum(vehicles, 1),
+        jnp.sum(totals.delay) / jnp.maximum(vehicles, 1),
         totals.lane_queue / seconds,
         state.arrived,
         totals.discharged,
-        totals.delayed,
+        totals.delay,
         state,
     )

@@ -33,14 +33,21 @@ def test_an_isolated_lane_waits_as_webster_says(green, flow):
     streets, cycle = crossroads(1200), 60.0
     plan = make_plan(streets, np.array([[green, 1 - green]]), cycle)
     parameters = street_parameters(
-        streets, saturation=0.5, front=1.0, lost=2.0, yellow_use=0.0, demand=jnp.array([flow, 0.0])
+        streets,
+        saturation=0.5,
+        front=1.0,
+        lost=2.0,
+        yellow_use=0.0,
+        stop=0.0,
+        speed_factor=1.0,
+        demand=jnp.array([flow, 0.0]),
     )
     summary = jax.jit(simulate, static_argnums=0)(streets, parameters, plan)
     effective = green * (cycle - 6) - 2
     webster = (cycle - effective) ** 2 / (2 * cycle * (1 - flow / 0.5))
     assert flow < 0.5 * effective / cycle
-    # The last vehicles are still under way at the end.
-    assert float(summary.delay) == pytest.approx(webster, rel=0.03)
+    # Whole seconds, and the last vehicles still under way at the end, cost a little.
+    assert float(summary.delay) == pytest.approx(webster, rel=0.04)
     assert float(summary.discharged[0, 1]) == 0
 
 
@@ -59,16 +66,16 @@ def test_derivatives_are_those_of_central_differences(x64, delay):
     streets, value, gradient = delay
     parameters = street_parameters(streets, demand=1.3)
     shares = jnp.array([[0.55, 0.45, 0.0], [0.5, 0.2, 0.3]])
-    names = ("lost", "yellow_use", "gap", "speed_factor", "spacing", "front", "choice")
+    names = ("lost", "yellow_use", "gap", "stop", "speed_factor", "spacing", "front", "choice")
     start = np.array([*(float(getattr(parameters, name)) for name in names), 1.0, 1.0, *shares.ravel()])
-    start[:7] += 0.0123
+    start[:8] += 0.0123
 
     def unpack(x):
         changed = {name: x[place] for place, name in enumerate(names)}
         one = dataclasses.replace(
-            parameters, **changed, saturation=x[7] * parameters.saturation, demand=x[8] * parameters.demand
+            parameters, **changed, saturation=x[8] * parameters.saturation, demand=x[9] * parameters.demand
         )
-        return one, x[9:].reshape(2, 3)
+        return one, x[10:].reshape(2, 3)
 
     for temperature in (jnp.float64(0.8), None):
         slope, share_slope = gradient(*unpack(jnp.asarray(start)), temperature)
@@ -103,7 +110,7 @@ def test_eager_compiled_batched_and_float32_agree(delay):
     one = street_parameters(streets)
     eager = simulate(streets, one, plan)
     np.testing.assert_allclose(eager.delay, value(one, plan.shares, None), rtol=1e-5)
-    assert eager.delayed.shape == (SECONDS,)
+    assert eager.delays.shape == (SECONDS,)
     with jax.enable_x64(True):
         double = value(street_parameters(streets), network_plan(streets).shares, None)
     np.testing.assert_allclose(eager.delay, double, rtol=1e-4)

@@ -54,8 +54,8 @@ def test_rewards_sum_to_minus_the_mean_delay_and_vehicles_are_conserved():
     rng = np.random.default_rng(0)
     out = run(env, step, params, rng.random((env.max_steps, 2, 3)))
     vehicles = env.streets.schedule.sum()
-    delayed = sum(float(after.info["delayed"]) for after in out)
-    assert sum(float(after.reward) for after in out) == pytest.approx(-delayed / vehicles, rel=1e-5)
+    delay = sum(float(after.info["delay"]) for after in out)
+    assert sum(float(after.reward) for after in out) == pytest.approx(-delay / vehicles, rel=1e-5)
     assert count_vehicles(out[-1].state.streets) == pytest.approx(vehicles, rel=1e-5)
     assert sum(float(after.info["arrived"]) for after in out) == pytest.approx(float(out[-1].state.streets.arrived))
     assert [bool(after.truncated) for after in out] == [False] * (env.max_steps - 1) + [True]
@@ -105,11 +105,12 @@ def test_the_derivative_in_an_action_is_finite():
     @jax.grad
     def slope(action):
         _, state = env.reset(jax.random.key(0), params)
-        total = 0.0
-        for number in range(4):
-            after = env.step(jax.random.key(number), state, action, params)
-            state, total = after.state, total + after.reward
-        return total
+
+        def decide(state, key):
+            after = env.step(key, state, action, params)
+            return after.state, after.reward
+
+        return jax.lax.scan(decide, state, jax.random.split(jax.random.key(1), 4))[1].sum()
 
     for action in (np.ones((2, 3)), BOTH, np.zeros((2, 3))):
         assert np.isfinite(slope(jnp.asarray(action, jnp.float32))).all()
