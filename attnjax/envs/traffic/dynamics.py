@@ -135,19 +135,21 @@ def step_second(
         one-sided where a queue is just served or an edge just full.
     """
     arrivals, state = _arrive(streets, parameters, state)
-    lane_queue = total(state.head + state.queue, streets.lane_movements)
-    joining = arrivals[streets.start] * _split(streets, parameters, lane_queue)
+    heads, tails = total(state.head, streets.lane_movements), total(state.queue, streets.lane_movements)
+    before = heads + tails
+    joining = arrivals[streets.start] * _split(streets, parameters, before)
     queue = state.queue + joining
 
-    behind = total(queue, streets.lane_movements)
-    room = parameters.front - total(state.head, streets.lane_movements)
-    forward = _fitting(jnp.maximum(room, 0), behind)[streets.lane] * queue
+    tails = total(queue, streets.lane_movements)
+    lane_queue = heads + tails
+    fits = _fitting(jnp.maximum(parameters.front - heads, 0), tails)
+    forward = fits[streets.lane] * queue
     head, queue = state.head + forward, queue - forward
 
     windows = jnp.concatenate(weights, 1).at[streets.junction].get(mode="fill", fill_value=0)
     major = _real(streets.free_major) + jnp.sum(opened.major * windows, 1)
     minor = _real(streets.free_minor) + jnp.sum(opened.minor * windows, 1)
-    flow = parameters.saturation / jnp.maximum(total(head, streets.lane_movements), parameters.saturation)
+    flow = parameters.saturation / jnp.maximum(heads + fits * tails, parameters.saturation)
     ready = head * jnp.minimum(1, flow[streets.lane] * _real(streets.ease))
     conflict = total(ready * (major + minor), streets.foes)
     opening = major + minor * jnp.exp(-parameters.gap * conflict)
@@ -156,14 +158,13 @@ def step_second(
     due = state.waiting + departures
     most = _real(streets.width)[streets.source_edge] * jnp.mean(parameters.saturation)
     enter = jnp.minimum(due, most)
-    standing = total(total(head + queue, streets.lane_movements), streets.edge_lanes)
-    left = jnp.maximum(storage(streets, parameters) - state.moving - standing, 0)
+    held = state.moving + total(lane_queue, streets.edge_lanes)
+    left = jnp.maximum(storage(streets, parameters) - held, 0)
     wanted = total(wish, streets.edge_entries) + enter.at[streets.edge_source].get(mode="fill", fill_value=0)
     let_in = _fitting(left, wanted)
     out = wish * let_in[streets.end]
     enter = enter * let_in[streets.source_edge]
 
-    # Summed in the order in which it is taken away, so that no rounding makes a head negative.
     entries = wanted * let_in
     row = state.time % streets.memory
     after = StreetState(
@@ -175,15 +176,19 @@ def step_second(
         state.arrived,
         state.time + 1,
     )
-    undisturbed = opening * jnp.exp(-lane_queue)[streets.lane]
-    lane_queue = total(after.head + queue, streets.lane_movements)
+    undisturbed = opening * jnp.exp(-before)[streets.lane]
+    lane_queue -= total(out, streets.lane_movements)
     delay = jnp.sum(lane_queue) + jnp.sum(after.waiting) + (1 - parameters.speed_factor) * jnp.sum(after.moving)
     delay += parameters.stop * jnp.sum(joining * (1 - undisturbed))
     return after, Second(out, major + minor, lane_queue, delay)
 
 
 def total(values: Array, table: Array | NDArray[np.int32]) -> Array:
-    """The sum over each row's places; places one too high count zero."""
+    """The sum over each row's places; places one too high count zero.
+
+    >>> total(jnp.array([1.0, 2.0, 4.0]), np.array([[0, 2], [1, 3]])).tolist()
+    [5.0, 2.0]
+    """
     return jnp.sum(values.at[table].get(mode="fill", fill_value=0), axis=1)
 
 

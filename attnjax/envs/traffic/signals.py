@@ -102,6 +102,11 @@ def cyclic_windows(plan: Plan, temperature: Array | float | None = None) -> Wind
 
     Returns:
         The windows. A phase that is served alone has no change.
+
+    >>> plan = Plan(jnp.array([[0.5, 0.0, 0.5]]), jnp.array([60.0]), jnp.zeros(1), jnp.full((1, 3), 3.0))
+    >>> windows = cyclic_windows(plan)
+    >>> windows.start.tolist(), windows.end.tolist()
+    ([[3.0, 30.0, 33.0]], [[30.0, 30.0, 60.0]])
     """
     served = _served(plan.shares, plan.cycle, temperature)
     previous = jax.vmap(_previous_in_cycle)(served)
@@ -128,6 +133,11 @@ def rolling_windows(
 
     Returns:
         The windows.
+
+    >>> shares, change = jnp.array([[0.0, 1.0]]), jnp.full((1, 2), 3.0)
+    >>> windows = rolling_windows(shares, jnp.array([0]), 10.0, change)
+    >>> windows.change[0, 1].item(), windows.start[0, 1].item(), windows.end[0, 1].item()
+    (0.0, 3.0, 10.0)
     """
     phases = shares.shape[1]
     places = jnp.arange(phases)[None, :]

@@ -78,7 +78,11 @@ def departures(
 
 
 def random_counts(key: Array, rate: Array) -> Array:
-    """Poisson counts of small rates, cut off at `MOST_AT_ONCE`, by inversion of one uniform draw each."""
+    """Poisson counts of small rates, cut off at `MOST_AT_ONCE`, by inversion of one uniform draw each.
+
+    >>> random_counts(jax.random.key(0), jnp.array([0.0, 1e3])).tolist()
+    [0.0, 8.0]
+    """
     draw = jax.random.uniform(key, rate.shape, rate.dtype)
     chance = jnp.exp(-rate)
     below, count = chance, jnp.zeros_like(rate)
