@@ -187,6 +187,12 @@ def test_vehicles_take_their_time_along_an_edge(x64):
     came = np.diff(np.asarray(state.arrived))
     assert np.sum(came * np.arange(1, 90)) / 0.1 == pytest.approx(12.5 + 13.75)
     assert state.arrived[-1] == pytest.approx(0.1)
+    # On its way it loses a fifth of its time. At a red light it also stops, and stands from its arrival on.
+    assert happened.delay.sum() == pytest.approx(0.1 * 0.2 * (12.5 + 13.75))
+    red = make_plan(streets, np.array([[0.0, 1.0]]), 60.0)
+    _, stopped, _ = watched(streets, parameters, red, due)
+    standing = 90 - 12.5
+    assert stopped.delay.sum() == pytest.approx(0.1 * (0.2 * 12.5 + standing + parameters.stop))
 
 
 def test_the_order_of_signals_and_edges_does_not_matter(x64):
