@@ -146,9 +146,9 @@ def step_second(
     forward = fits[streets.lane] * queue
     head, queue = state.head + forward, queue - forward
 
-    windows = jnp.concatenate(weights, 1).at[streets.junction].get(mode="fill", fill_value=0)
-    major = _real(streets.free_major) + jnp.sum(opened.major * windows, 1)
-    minor = _real(streets.free_minor) + jnp.sum(opened.minor * windows, 1)
+    windows = jnp.concatenate(weights, 1)[streets.junction[streets.lit]]
+    lit = [jnp.sum(one * windows, 1).at[streets.lit_row].get(mode="fill", fill_value=0) for one in opened]
+    major, minor = _real(streets.free_major) + lit[0], _real(streets.free_minor) + lit[1]
     flow = parameters.saturation / jnp.maximum(heads + fits * tails, parameters.saturation)
     ready = head * jnp.minimum(1, flow[streets.lane] * _real(streets.ease))
     conflict = total(ready * (major + minor), streets.foes)

@@ -43,6 +43,8 @@ class Streets:
         start: (M,) the edge of that lane.
         end: (M,) the edge that it enters.
         junction: (M,) the signal that governs it; J for none.
+        lit: (K,) the movements that a signal governs.
+        lit_row: (M,) the place of a movement in `lit`; K for none.
         ratio: (M,) of the vehicles at the end of its edge, the part that goes on to the edge `end`.
         ease: (M,) its saturation flow as a part of the lane's: turns are slower.
         major, minor: (M, P), 1 where a phase lets it go with priority, and after giving way.
@@ -77,6 +79,8 @@ class Streets:
     start: NDArray[np.int32]
     end: NDArray[np.int32]
     junction: NDArray[np.int32]
+    lit: NDArray[np.int32]
+    lit_row: NDArray[np.int32]
     ratio: NDArray[np.float64]
     ease: NDArray[np.float64]
     major: NDArray[np.float64]
@@ -197,6 +201,8 @@ def make_streets(network: RoadNetwork, demand: Demand, begin: float, end: float)
         start=start,
         end=after,
         junction=junction,
+        lit=np.flatnonzero(~free).astype(np.int32),
+        lit_row=np.where(free, (~free).sum(), np.cumsum(~free) - 1).astype(np.int32),
         ratio=np.array(
             [traffic.turns[edges[a], edges[b]] / traffic.passed[edges[a]] for a, b in zip(start, after, strict=True)]
         ),

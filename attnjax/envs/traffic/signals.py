@@ -189,22 +189,26 @@ def weigh(windows: Windows, time: Array, lost: Array, temperature: Array | float
 
 
 class Openings(NamedTuple):
-    """How far each window opens each movement: (movements, 3 phases), with priority and after giving way."""
+    """How far each window opens each movement of `Streets.lit`, with priority and after giving way.
 
-    major: Float[Array, "movements windows"]
-    minor: Float[Array, "movements windows"]
+    Attributes:
+        major, minor: (lit, 3 phases): the changes into all phases, their lost times, their greens.
+    """
+
+    major: Float[Array, "lit windows"]
+    minor: Float[Array, "lit windows"]
 
 
 def openings(streets: Streets, windows: Windows, yellow_use: Array) -> Openings:
-    """What a movement may do in the change into each phase, in its lost time and in its green.
+    """What a signal lets a movement do in the change into each phase, in its lost time and in its green.
 
     Args:
         streets: the structure.
         windows: whose order of phases counts.
         yellow_use: the part of a change that a closing movement uses.
     """
-    previous = windows.previous.at[streets.junction].get(mode="fill", fill_value=0)
-    major, minor = (jnp.asarray(one, yellow_use.dtype) for one in (streets.major, streets.minor))
+    previous = windows.previous[streets.junction[streets.lit]]
+    major, minor = (jnp.asarray(one, yellow_use.dtype)[streets.lit] for one in (streets.major, streets.minor))
     before_major, before_minor = (jnp.einsum("mpq,mq->mp", previous, one) for one in (major, minor))
     now, before = major + minor, before_major + before_minor
     through = now + (1 - now) * yellow_use

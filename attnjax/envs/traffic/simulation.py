@@ -117,24 +117,25 @@ def advance(
         The state after, and what happened.
     """
     opened = openings(streets, windows, parameters.yellow_use)
+    signal = streets.junction[streets.lit]
 
     def second(carry: tuple[StreetState, tuple], now: tuple[Array, Array]) -> tuple[tuple[StreetState, tuple], Array]:
         state, (lane_queue, discharged, open_time) = carry
         time, due_now = now
         weights = weigh(windows, time, parameters.lost, temperature)
         state, happened = step_second(streets, parameters, state, weights, opened, due_now)
-        phase = active(weights, windows).at[streets.junction].get(mode="fill", fill_value=0)
+        phase = active(weights, windows)[signal]
         sums = (
             lane_queue + happened.lane_queue,
-            discharged + happened.out[:, None] * phase,
+            discharged + happened.out[streets.lit][:, None] * phase,
             open_time + happened.opening,
         )
         return (state, sums), happened.delay
 
     movements, phases = streets.major.shape
-    zeros = [jnp.zeros(shape, due.dtype) for shape in (len(streets.lanes), (movements, phases), movements)]
+    zeros = [jnp.zeros(shape, due.dtype) for shape in (len(streets.lanes), (len(streets.lit), phases), movements)]
     (state, (lane_queue, discharged, open_time)), delay = jax.lax.scan(second, (state, tuple(zeros)), (clock, due))
-    by_signal = jnp.zeros((len(streets.junctions), phases), due.dtype).at[streets.junction].add(discharged, mode="drop")
+    by_signal = jnp.zeros((len(streets.junctions), phases), due.dtype).at[signal].add(discharged)
     return state, Totals(delay, lane_queue, by_signal, open_time)
 
 
