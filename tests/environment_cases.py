@@ -7,7 +7,9 @@ registry fails until it is.
 import dataclasses
 from collections.abc import Callable
 
-from attnjax.envs import AutoReset, BernoulliBandit, Environment, GaussianBandit, PointMass, TabularMDP, Trial
+from small_streets import crossing
+
+from attnjax.envs import AutoReset, BernoulliBandit, Environment, GaussianBandit, PointMass, TabularMDP, Traffic, Trial
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,6 +30,7 @@ ENVIRONMENTS = {
     "gaussian_bandit": EnvironmentCase(lambda: GaussianBandit(4, 6), lambda: GaussianBandit(4, 6, noise=2.0)),
     "tabular_mdp": EnvironmentCase(lambda: TabularMDP(4, 3, 5), lambda: TabularMDP(5, 3, 5)),
     "point_mass": EnvironmentCase(lambda: PointMass(7), lambda: PointMass(7, squared=False), noisy=False),
+    "traffic": EnvironmentCase(lambda: Traffic(crossing(0, 60)), lambda: Traffic(crossing(0, 60), budget=12)),
     "auto_reset": EnvironmentCase(lambda: AutoReset(TabularMDP(4, 3, 5)), lambda: AutoReset(TabularMDP(5, 3, 5))),
     "trial_of_a_bandit": EnvironmentCase(
         lambda: Trial(BernoulliBandit(4, 1), 6), lambda: Trial(BernoulliBandit(4, 1), 7), ends="terminated"

@@ -3,7 +3,7 @@
 An environment is a frozen object with pure `reset` and `step`; its task is a pytree that can be vmapped (`Environment`
 says it in full). `AutoReset` and `Trial` wrap any of them; `rollout` plays one; the classical players of bandits and
 tabular processes are in `bandit_players` and `mdp_players`, exact values of bandits in `bayes_bandits`, and
-`gymnasium_vector` lets agents from outside play.
+`gymnasium_vector` lets agents from outside play. `traffic` holds streets and their signals.
 """
 
 from attnjax.envs.bandits import BernoulliBandit, BernoulliTask, GaussianBandit, GaussianTask
@@ -14,6 +14,7 @@ from attnjax.envs.rollouts import Policy, Trajectory, rollout, stateless
 from attnjax.envs.sinusoid import FewShot, Points, Sinusoid, SinusoidTasks
 from attnjax.envs.spaces import Box, Discrete
 from attnjax.envs.tabular import TabularMDP, TabularTask
+from attnjax.envs.traffic import Traffic
 from attnjax.envs.wrappers import AutoReset, Trial
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "Step",
     "TabularMDP",
     "TabularTask",
+    "Traffic",
     "Trajectory",
     "Trial",
     "bayes_optimal_return",
