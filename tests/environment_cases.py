@@ -7,7 +7,16 @@ registry fails until it is.
 import dataclasses
 from collections.abc import Callable
 
-from attnjax.envs import AutoReset, BernoulliBandit, Environment, GaussianBandit, PointMass, TabularMDP, Trial
+from attnjax.envs import (
+    AutoReset,
+    BernoulliBandit,
+    Environment,
+    GaussianBandit,
+    PointMass,
+    Recommender,
+    TabularMDP,
+    Trial,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,6 +37,10 @@ ENVIRONMENTS = {
     "gaussian_bandit": EnvironmentCase(lambda: GaussianBandit(4, 6), lambda: GaussianBandit(4, 6, noise=2.0)),
     "tabular_mdp": EnvironmentCase(lambda: TabularMDP(4, 3, 5), lambda: TabularMDP(5, 3, 5)),
     "point_mass": EnvironmentCase(lambda: PointMass(7), lambda: PointMass(7, squared=False), noisy=False),
+    "recommender": EnvironmentCase(lambda: Recommender(12, 3, 2, horizon=6), lambda: Recommender(12, 3, 4, horizon=6)),
+    "auto_reset_of_a_recommender": EnvironmentCase(
+        lambda: AutoReset(Recommender(9, 3, 2, 2, 4, "cascade")), lambda: AutoReset(Recommender(9, 3, 2, 2, 4))
+    ),
     "auto_reset": EnvironmentCase(lambda: AutoReset(TabularMDP(4, 3, 5)), lambda: AutoReset(TabularMDP(5, 3, 5))),
     "trial_of_a_bandit": EnvironmentCase(
         lambda: Trial(BernoulliBandit(4, 1), 6), lambda: Trial(BernoulliBandit(4, 1), 7), ends="terminated"
