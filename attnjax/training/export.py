@@ -3,9 +3,9 @@
     adapt_and_recommend(history) = the items of the largest scores(params, history) that are not in the history
 
 where `scores` adapts to the history and scores all items, whatever the model. It is compiled by `jax.export` for any
-number of users and histories of one padded length, under a mask, so that neither recompiles: histories of every length
-up to that run the same program, and each number of users compiles once. The parameters travel beside the program, as
-arrays in the same file. Nothing in it is a pickle: loading runs no code but the program.
+number of users and histories of one padded length, under a mask, and run for one user or for `AT_ONCE`: two programs,
+whatever the lengths and the number of users. The parameters travel beside the program, as arrays in the same file.
+Nothing in it is a pickle: loading runs no code but the program.
 
     blob = export_recommender(scores, params, num_items=..., length=..., slate=10).to_bytes()
     adapt_and_recommend = load_recommender(blob)                                                # elsewhere, later
@@ -32,6 +32,8 @@ Scores = Callable[[Any, Int[Array, " t"], Float[Array, " t"], Bool[Array, " t"]]
 """`scores(params, item, rating, mask)` of one user, to (n,); padding, False in `mask`, is item 0 with rating 0."""
 ABOUT, PROGRAM, LEAF = "about", "program", "leaf_{}"
 """Names in the file."""
+AT_ONCE = 100
+"""Users of one call of the program: so few that what is computed of them stays in a processor's cache."""
 
 
 class UserHistory(NamedTuple):
@@ -93,7 +95,7 @@ class AdaptAndRecommend:
         return Slate(found.item[0], found.score[0])
 
     def many(self, histories: Sequence[UserHistory]) -> Slate:
-        """Adapts to many users in one call; compiles once for each number of users.
+        """Adapts to many users, all at once but for pieces of `AT_ONCE`.
 
         Args:
             histories: at least one, each of at most `length` interactions.
@@ -104,8 +106,12 @@ class AdaptAndRecommend:
         Raises:
             UserError: as for one.
         """
-        item, rating, mask = self._padded(histories)
-        return Slate(*map(np.asarray, self._run(self._leaves, item, rating, mask)))
+        columns = self._padded(histories)
+        users, size = len(histories), 1 if len(histories) == 1 else AT_ONCE
+        whole = [np.pad(column, ((0, -users % size), (0, 0))) for column in columns]
+        # All pieces are handed over before the first answer is fetched, so that no core waits for another's piece.
+        pieces = [self._run(self._leaves, *(x[k : k + size] for x in whole)) for k in range(0, users, size)]
+        return Slate(*(np.concatenate(part)[:users] for part in zip(*pieces, strict=True)))
 
     def to_bytes(self) -> bytes:
         """The program and its parameters, for `load_recommender`.

@@ -233,16 +233,21 @@ def _sampler(learned: Learned, after: tuple[int, ...], l2: float) -> Any:
     return sample
 
 
+def shown_of(maps: Maps, support: Support) -> Shown:
+    """What a model is given of a newcomer, seen through the maps that were fitted to all users of training."""
+    behaviour = behaviour_of(support.item, support.rating, support.mask)
+    liked = (support.mask & (support.rating >= LIKE)).astype(jnp.float32)
+    return Shown(behaviour, liked, maps.prior(0, behaviour))
+
+
 def reader(model: Model, maps: Maps) -> Callable[[Meta], Recommender]:
     """From what was learned to a recommender: adapts to a support, then scores all items; compiled once for all."""
 
-    def adapt(meta: Meta, support: Support) -> tuple[Any, Shown]:
-        behaviour = behaviour_of(support.item, support.rating, support.mask)
-        liked = (support.mask & (support.rating >= LIKE)).astype(jnp.float32)
-        shown = Shown(behaviour, liked, maps.prior(0, behaviour))
+    def adapt(meta: Meta, maps: Maps, support: Support) -> tuple[Any, Shown]:
+        shown = shown_of(maps, support)
         phi, _ = model.learner.adapt(meta, shown)
         return phi, shown
 
-    adapt_all = jax.jit(jax.vmap(adapt, in_axes=(None, 0)))
+    adapt_all = jax.jit(jax.vmap(adapt, in_axes=(None, None, 0)))
     scores_all = jax.jit(jax.vmap(lambda state: model.scores(*state)))
-    return lambda meta: Recommender(functools.partial(adapt_all, meta), scores_all)
+    return lambda meta: Recommender(functools.partial(adapt_all, meta, maps), scores_all)

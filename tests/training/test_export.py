@@ -86,14 +86,23 @@ def test_it_is_the_model_itself_at_every_length_of_history(exported, name):
         assert not set(item) & set(np.asarray(history.item).tolist())
 
 
-def test_lengths_of_histories_do_not_recompile(exported):
+def test_neither_lengths_nor_numbers_of_users_recompile(exported):
     found = exported["closed form"]
     found._run.clear_cache()
     for history in histories(LENGTH + 1, seed=3):
         found(history)
     assert found._run._cache_size() == 1
-    found.many(histories(4))
+    for count in (2, 5, exporting.AT_ONCE + 3):
+        found.many(histories(count))
     assert found._run._cache_size() == 2
+
+
+def test_users_in_several_pieces_are_those_of_one(exported):
+    shown = histories(2 * exporting.AT_ONCE + 3)
+    many = exported["gradients"].many(shown)
+    assert many.item.shape == (len(shown), SLATE)
+    for row in (0, exporting.AT_ONCE - 1, exporting.AT_ONCE, len(shown) - 1):
+        np.testing.assert_array_equal(many.item[row], exported["gradients"](shown[row]).item)
 
 
 @pytest.mark.parametrize("name", MODELS)
