@@ -1,5 +1,7 @@
 """The experiment on newcomers in small: who is judged, what is learned from, and what must hold of the record."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,7 +12,7 @@ from attnjax.evaluation.protocols import Support, newcomers
 from attnjax.evaluation.rating_baselines import Answers
 from attnjax.models import affine_adaptation
 from attnjax.reproduction import find_project, read_record
-from experiments.cold_start import linear, meta
+from experiments.cold_start import kinds, linear, meta
 from experiments.cold_start.logs import Learned, folds_of
 from experiments.cold_start.methods import Method, methods, tune
 from experiments.cold_start.show import figures, tables
@@ -62,7 +64,7 @@ def known(log):
     likes = stars._replace(value=(stars.value >= 4) * 1.0)
     matrix = np.zeros((2, USERS - 10, ITEMS))
     matrix[(likes.value == 0).astype(int), stars.user, stars.item] = 1
-    return Learned(matrix[0], matrix[1], stars, likes, np.eye(ITEMS)[:, :3], 0)
+    return Learned(matrix[0], matrix[1], stars, likes, np.eye(ITEMS)[:, :3], np.eye(3)[np.arange(ITEMS) % 3], 0)
 
 
 def test_each_newcomer_is_cold_once_and_settings_are_chosen_by_others(log):
@@ -80,7 +82,7 @@ def test_the_chosen_setting_is_the_one_validation_liked_best_and_is_fitted_to_ev
         fitted.append((a, len(learned.liked)))
         return lambda b: a * 10 + b
 
-    fewer = known._replace(liked=known.liked[:5])
+    fewer = dataclasses.replace(known, liked=known.liked[:5])
     worth = {10: 1.0, 11: 5.0, 20: np.nan, 21: 2.0}
     tuned = tune(Method(fit, [{"a": 1}, {"a": 2}], [{"b": 0}, {"b": 1}]), fewer, worth.get, known)
     assert tuned.options == {"a": 1, "b": 1}
@@ -219,5 +221,5 @@ def test_settings_that_make_no_sense_are_refused(call, option, message):
 
 
 def test_a_like_is_above_zero_in_what_networks_see():
-    seen = meta.behaviour_of(jnp.zeros(3, int), jnp.array([4.0, 3.0, 5.0]), jnp.array([True, True, False]))
+    seen = kinds.behaviour_of(jnp.zeros(3, int), jnp.array([4.0, 3.0, 5.0]), jnp.array([True, True, False]))
     assert seen.rating.tolist() == [0.5, -0.5, 0.0]

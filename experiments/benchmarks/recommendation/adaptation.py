@@ -19,7 +19,7 @@ from attnjax.evaluation.protocols import Support
 from attnjax.models import affine_adaptation, expected
 from attnjax.training import AdaptAndRecommend, UserHistory, export_recommender
 from experiments.benchmarks.recommendation.measure import TOP
-from experiments.cold_start import Config, linear, meta
+from experiments.cold_start import Config, kinds, linear, meta
 from experiments.cold_start.logs import Learned, learned
 from experiments.next_item.logs import log_of
 
@@ -41,7 +41,7 @@ def exported(name: str, known: Learned) -> AdaptAndRecommend:
         return export(by_formula, jax.tree.map(jnp.float32, theta))
     after = Config().after
     maps = meta.on_device([affine_adaptation(known.liked, known.others, after, 0.3)])
-    model = meta.model_of(name, known, jax.random.key(0))
+    model = kinds.model_of(name, known, jax.random.key(0))
 
     def by_gradients(params: Any, item: Any, rating: Any, mask: Any) -> Any:
         start, maps = params
