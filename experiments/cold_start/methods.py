@@ -18,6 +18,8 @@ from attnjax.models import affine_adaptation
 from experiments.cold_start import kinds, linear, meta, recurrent
 from experiments.cold_start.logs import Learned
 
+TRIAL = 20
+"""Steps of a trial of RL^2."""
 Options = dict[str, Any]
 Read = Callable[..., Recommender]
 DIVERSITY = 3.0
@@ -138,10 +140,10 @@ def _meta_curve(learned: Learned, **options: Any) -> Read:
     return recommender
 
 
-def _rl2(learned: Learned, updates: Any, steps: int, **options: Any) -> Read:
+def _rl2(learned: Learned, iterations: Any, trial: int, **options: Any) -> Read:
     model = empirical_bayes(learned.likes, seed=learned.seed, **options)
-    kept = recurrent.meta_trained(learned.likes, model, updates=updates, steps=steps, seed=learned.seed)
-    return lambda updates: recurrent.recommender_of(kept[updates])
+    kept = recurrent.meta_trained(learned.likes, model, updates=iterations, steps=trial, seed=learned.seed)
+    return lambda steps: recurrent.recommender_of(kept[steps])
 
 
 def _grid(**axes: tuple[Any, ...]) -> list[Options]:
@@ -219,8 +221,8 @@ def methods(protocol: str, space: str, after: tuple[int, ...]) -> dict[str, Meth
         updates = (0, 200, 600) if full else (0, 50)
         rl2 = Method(
             _rl2,
-            _grid(updates=(updates,), steps=(20,), factors=some(8, 16), item_l2=(10.0,), sweeps=(sweeps,)),
-            _grid(updates=updates),
+            _grid(iterations=(updates,), trial=(TRIAL,), factors=some(8, 16), item_l2=(10.0,), sweeps=(sweeps,)),
+            _grid(steps=updates),
         )
         return {**found, "meta_linear": meta_linear, "rl2": rl2}
     steps = (0, 100, 300) if full else (0, 50)
