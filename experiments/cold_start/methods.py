@@ -226,7 +226,7 @@ def methods(protocol: str, space: str, after: tuple[int, ...]) -> dict[str, Meth
         )
         return {**found, "meta_linear": meta_linear, "rl2": rl2}
     steps = (0, 100, 300) if full else (0, 50)
-    for kind in kinds.KINDS if full else ("context", "recurrent"):
+    for kind in kinds.KINDS if full else ("context",):
         settings = _grid(kind=(kind,), after=(after,), l2=(0.3,), iterations=(steps,))
         rates = {"rate": (0.003, 0.03, 0.3)} if kind == "fine_tuned" else {}
         found[kind if kind == "fine_tuned" else f"meta_{kind}"] = Method(
