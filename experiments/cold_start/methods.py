@@ -218,13 +218,12 @@ def methods(protocol: str, space: str, after: tuple[int, ...]) -> dict[str, Meth
         "affine": Method(_affine, _grid(l2=some(0.1, 0.3, 1.0), after=(after,)), [{}]),
     }
     if protocol == "replay":
-        updates = (0, 200, 600) if full else (0, 50)
-        rl2 = Method(
-            _rl2,
-            _grid(iterations=(updates,), trial=(TRIAL,), factors=some(8, 16), item_l2=(10.0,), sweeps=(sweeps,)),
-            _grid(steps=updates),
-        )
-        return {**found, "meta_linear": meta_linear, "rl2": rl2}
+        found["meta_linear"] = meta_linear
+        if full:
+            updates = (0, 100, 300)
+            settings = _grid(iterations=(updates,), trial=(TRIAL,), factors=(8, 16), item_l2=(10.0,), sweeps=(sweeps,))
+            found["rl2"] = Method(_rl2, settings, _grid(steps=updates))
+        return found
     steps = (0, 100, 300) if full else (0, 50)
     for kind in kinds.KINDS if full else ("context",):
         settings = _grid(kind=(kind,), after=(after,), l2=(0.3,), iterations=(steps,))
