@@ -9,7 +9,17 @@ from collections.abc import Callable
 
 from small_streets import crossing
 
-from attnjax.envs import AutoReset, BernoulliBandit, Environment, GaussianBandit, PointMass, TabularMDP, Traffic, Trial
+from attnjax.envs import (
+    AutoReset,
+    BernoulliBandit,
+    Environment,
+    GaussianBandit,
+    PointMass,
+    Recommender,
+    TabularMDP,
+    Traffic,
+    Trial,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,6 +41,10 @@ ENVIRONMENTS = {
     "tabular_mdp": EnvironmentCase(lambda: TabularMDP(4, 3, 5), lambda: TabularMDP(5, 3, 5)),
     "point_mass": EnvironmentCase(lambda: PointMass(7), lambda: PointMass(7, squared=False), noisy=False),
     "traffic": EnvironmentCase(lambda: Traffic(crossing(0, 60)), lambda: Traffic(crossing(0, 60), budget=12)),
+    "recommender": EnvironmentCase(lambda: Recommender(12, 3, 2, horizon=6), lambda: Recommender(12, 3, 4, horizon=6)),
+    "auto_reset_of_a_recommender": EnvironmentCase(
+        lambda: AutoReset(Recommender(9, 3, 2, 2, 4, "cascade")), lambda: AutoReset(Recommender(9, 3, 2, 2, 4))
+    ),
     "auto_reset": EnvironmentCase(lambda: AutoReset(TabularMDP(4, 3, 5)), lambda: AutoReset(TabularMDP(5, 3, 5))),
     "trial_of_a_bandit": EnvironmentCase(
         lambda: Trial(BernoulliBandit(4, 1), 6), lambda: Trial(BernoulliBandit(4, 1), 7), ends="terminated"

@@ -1,7 +1,8 @@
-"""Training: one loop for every experiment, its checkpoints and trackers, and sweeps over its settings."""
+"""Training: one loop for every experiment, its checkpoints and trackers, sweeps over its settings, and export."""
 
 from attnjax.training.checkpoints import Checkpoints
 from attnjax.training.epochs import NOISE, SHUFFLE
+from attnjax.training.export import AdaptAndRecommend, Slate, UserHistory, export_recommender, load_recommender
 from attnjax.training.loop import Fit, count_steps, fit
 from attnjax.training.losses import in_precision, named, penalised
 from attnjax.training.search import Range, search
@@ -20,19 +21,24 @@ from attnjax.training.trackers import (
 __all__ = [
     "NOISE",
     "SHUFFLE",
+    "AdaptAndRecommend",
     "Candidate",
     "Checkpoints",
     "Fit",
     "JsonLines",
     "Range",
     "Several",
+    "Slate",
     "TensorBoard",
     "Tracker",
+    "UserHistory",
     "WeightsAndBiases",
     "count_steps",
+    "export_recommender",
     "fit",
     "grid",
     "in_precision",
+    "load_recommender",
     "named",
     "penalised",
     "progress_bar",

@@ -1,5 +1,6 @@
 """What `cold_start` learns from and whom it judges."""
 
+import dataclasses
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,15 +12,17 @@ from attnjax.evaluation.rating_baselines import Answers, answers
 from experiments.next_item.logs import Log
 
 
-class Learned(NamedTuple):
-    """What methods are fitted to: the log of users who are not judged.
+@dataclasses.dataclass(frozen=True, eq=False)
+class Learned:
+    """What methods are fitted to: the log of users who are not judged. Compared by identity, to be a key of caches.
 
     Attributes:
         liked: (users, items) float64, 1 for a like.
         others: (users, items) float64, 1 for another rating.
         stars: the ratings as answers.
         likes: the same, 1 for a like and 0 else.
-        features: (items, g), year and genres, about 0 in the mean, 0 where missing.
+        features: (items, f), year and genres, about 0 in the mean, 0 where missing.
+        genres: (items, g), 1 where a film has a genre.
         seed: of whatever is random in fitting.
     """
 
@@ -28,6 +31,7 @@ class Learned(NamedTuple):
     stars: Answers
     likes: Answers
     features: NDArray[np.float64]
+    genres: NDArray[np.float64]
     seed: int
 
     @property
@@ -58,7 +62,7 @@ def learned(data: MovieLens, log: Log, without: NDArray[np.int64], seed: int) ->
     stars, likes = answers(log, rows), answers(log, rows, "likes")
     matrix = np.zeros((2, stars.num_users, log.num_items))
     matrix[(log.rating[rows] < LIKE).astype(int), stars.user, stars.item] = 1
-    return Learned(matrix[0], matrix[1], stars, likes, _features(data, log.row[rows]), seed)
+    return Learned(matrix[0], matrix[1], stars, likes, _features(data, log.row[rows]), genres_of(data), seed)
 
 
 def _features(data: MovieLens, rows: NDArray[np.int64]) -> NDArray[np.float64]:

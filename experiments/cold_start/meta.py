@@ -1,14 +1,10 @@
-"""Two meta-learners of the adaptation curve, on top of the best affine adaptation.
+"""Meta-learning for the adaptation curve, on top of the best affine adaptation.
 
-    decision   the three networks (`attnjax.models.ThreeNetworks`); the layers of the policy network adapt, as in MeLU,
-               by Meta-SGD
-    context    scores V c + b: a context c of few numbers adapts, by CAVIA with learned rates
-
-Both add to log softplus of the affine adaptation's scores: before learning and inner steps they rank as it does, which
-before the first interaction is by popularity. The maps that a user of training sees were fitted without that user, as a
-newcomer's are. Tasks are drawn as the protocol draws newcomers: of a random order the first n are shown, and the likes
-after the twentieth are to be named among all but the first twenty. The loss is their cross entropy; the inner loop's
-that of the likes among those shown.
+All kinds (`experiments.cold_start.kinds`) add to log softplus of the affine adaptation's scores: before learning and
+inner steps they rank as it does, which before the first interaction is by popularity. The maps that a user of training
+sees were fitted without that user, as a newcomer's are. Tasks are drawn as the protocol draws newcomers: of a random
+order the first n are shown, and the likes after the twentieth are to be named among all but the first twenty. The loss
+is their cross entropy; the inner loop's that of the likes among those shown.
 """
 
 import functools
@@ -20,56 +16,23 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from jaxtyping import Array, Float
+from numpy.typing import NDArray
 
 from attnjax.evaluation.protocols import LIKE, Recommender, Support
-from attnjax.meta import (
-    Learner,
-    Meta,
-    Tasks,
-    inner_loop,
-    learned_rates,
-    learner,
-    log_rates,
-    meta_iterations,
-    meta_start,
-)
-from attnjax.meta.context import InContext
-from attnjax.models import AffineAdaptation, Behaviour, ThreeNetworks, affine_adaptation
+from attnjax.meta import Meta, Tasks, meta_iterations, meta_start
+from attnjax.models import AffineAdaptation, Behaviour, affine_adaptation
+from experiments.cold_start.kinds import Asked, Model, Shown, behaviour_of, model_of
 from experiments.cold_start.logs import Learned, padded
 
-KINDS = ("decision", "context", "no_inner_loop")
 INIT, TRAIN = 21, 22
 """Streams of a seed's key."""
 PARTS = 4
 """In how many parts users of training are cut, so that each has maps fitted to the others."""
 BATCH, CALL, LONGEST = 16, 50, 200
 """Tasks per iteration, iterations of one compiled call, and how many of a user's events a task is drawn from."""
-STEPS, INNER_RATE, META_RATE, WEIGHT_DECAY = 2, 0.05, 2e-3, 1e-3
-FEATURES = 12
+META_RATE, WEIGHT_DECAY = 2e-3, 1e-3
 FLOOR = 0.02
 """How large an affine score is for an item to stand out."""
-
-
-class Shown(NamedTuple):
-    """What a model is given of a user.
-
-    Attributes:
-        behaviour: the first n events.
-        liked: (t,) 1 at a like among them.
-        prior: (items,), the start's scores.
-    """
-
-    behaviour: Behaviour
-    liked: Float[Array, " t"]
-    prior: Float[Array, " n"]
-
-
-class Asked(NamedTuple):
-    """What is to be named: `shown`, which items are open, and which were liked later."""
-
-    shown: Shown
-    open: Any
-    later: Any
 
 
 class Maps(NamedTuple):
@@ -109,88 +72,30 @@ def on_device(maps: list[AffineAdaptation]) -> Maps:
     return Maps(*(jnp.asarray(x) for x in (np.array(maps[0].after), row, offsets, weights)))
 
 
-def behaviour_of(item: Any, rating: Any, mask: Any) -> Behaviour:
-    """Events without times, which protocols do not give; a like is above 0."""
-    relative = jnp.where(mask, rating - (LIKE - 0.5), 0).astype(jnp.float32)
-    return Behaviour(item, relative, jnp.zeros_like(relative), mask)
-
-
-class Model(NamedTuple):
-    """A kind of meta-learner: how it starts, its scores, its learner."""
-
-    theta: Any
-    scores: Any
-    learner: Learner
-
-
-def model_of(kind: str, learned: Learned, key: Array) -> Model:
-    """A model at its start."""
-    num_items, about = learned.num_items, jnp.asarray(learned.features, jnp.float32)
-
-    if kind == "context":
-        few = 0.1 * jax.random.normal(key, (num_items, FEATURES))
-        theta = {"items": few, "bias": jnp.zeros(num_items), "gain": jnp.ones(())}
-
-        def of_context(phi: InContext, shown: Shown) -> Array:
-            return phi.shared["gain"] * shown.prior + phi.shared["items"] @ phi.context + phi.shared["bias"]
-
-        loop = inner_loop(functools.partial(_support_loss, of_context), learned_rates, STEPS, adapt="context")
-        zero = jnp.zeros(FEATURES)
-
-        def inner(theta: Any, eta: Any, shown: Shown) -> Any:
-            return loop(InContext(theta, zero), eta, shown)
-
-        def init(theta: Any) -> Meta:
-            return Meta(theta, log_rates(InContext(theta, zero), INNER_RATE, per="parameter", adapt="context"))
-
-        return Model(theta, of_context, learner(inner, functools.partial(_query_loss, of_context), init))
-
-    network = ThreeNetworks(num_items, FEATURES)
-    nothing = behaviour_of(jnp.zeros(2, jnp.int32), jnp.zeros(2), jnp.zeros(2, bool))
-    params = network.init(key, nothing, about)["params"]
-
-    def of_networks(phi: Any, shown: Shown) -> Array:
-        found: Any = network.apply({"params": phi}, shown.behaviour, about, prior=shown.prior)
-        return found.scores
-
-    steps = STEPS if kind == "decision" else 0
-    loop = inner_loop(functools.partial(_support_loss, of_networks), learned_rates, steps, adapt="decision")
-
-    def start(theta: Any) -> Meta:
-        return Meta(theta, log_rates(theta, INNER_RATE, adapt="decision"))
-
-    return Model(params, of_networks, learner(loop, functools.partial(_query_loss, of_networks), start))
-
-
-def _support_loss(scores: Any, phi: Any, shown: Shown) -> Float[Array, ""]:
-    """Mean cross entropy of the likes among what is shown; 0 without any."""
-    logs = jax.nn.log_softmax(scores(phi, shown))[shown.behaviour.item]
-    return -jnp.sum(shown.liked * logs) / jnp.maximum(jnp.sum(shown.liked), 1)
-
-
-def _query_loss(scores: Any, phi: Any, asked: Asked) -> Float[Array, ""]:
-    """Mean cross entropy of the later likes among all open items."""
-    logs = jax.nn.log_softmax(jnp.where(asked.open, scores(phi, asked.shown), -jnp.inf))
-    return -jnp.sum(jnp.where(asked.later, logs, 0)) / jnp.maximum(jnp.sum(asked.later), 1)
-
-
 def meta_learned(
-    learned: Learned, *, kind: str, after: tuple[int, ...], l2: float, iterations: tuple[int, ...]
+    learned: Learned,
+    *,
+    kind: str,
+    after: tuple[int, ...],
+    l2: float,
+    iterations: tuple[int, ...],
+    diversity: float = 0.0,
 ) -> tuple[Model, Maps, dict[int, Meta]]:
     """Fits the affine maps and meta-learns on top of them.
 
     Args:
         learned: users of training.
-        kind: one of `KINDS`; "no_inner_loop" is the three networks without adaptation by gradients.
+        kind: one of `experiments.cold_start.kinds.KINDS`.
         after: the numbers of events, rising, the first 0.
         l2: of the maps.
         iterations: after how many to keep what is learned: rising multiples of `CALL`, the first 0.
+        diversity: as in `model_of`.
 
     Returns:
         The model, the maps fitted to all users, and what was learned.
     """
     key = jax.random.key(learned.seed)
-    model = model_of(kind, learned, jax.random.fold_in(key, INIT))
+    model = model_of(kind, learned, jax.random.fold_in(key, INIT), diversity)
     sample = _sampler(learned, after, l2)
     optimizer = optax.adamw(META_RATE, weight_decay=WEIGHT_DECAY)
     run = meta_iterations(model.learner, optimizer, sample, CALL)
@@ -200,15 +105,22 @@ def meta_learned(
         state, _ = run(state, key)
         if int(state.iteration) in iterations:
             kept[int(state.iteration)] = state.meta
-    return model, on_device([affine_adaptation(learned.liked, learned.others, after, l2)]), kept
+    return model, _maps(learned, after, l2)[1], kept
+
+
+@functools.lru_cache(maxsize=2)
+def _maps(learned: Learned, after: tuple[int, ...], l2: float) -> tuple[Maps, Maps, NDArray[np.int64]]:
+    """Maps fitted without each part of the users, maps fitted to all, and users' parts: the same for all kinds."""
+    dealt = np.random.default_rng(learned.seed).permutation(len(learned.liked)) % PARTS
+    of = [dealt != k for k in range(PARTS)]
+    parts = [affine_adaptation(learned.liked[some], learned.others[some], after, l2) for some in of]
+    return on_device(parts), on_device([affine_adaptation(learned.liked, learned.others, after, l2)]), dealt
 
 
 def _sampler(learned: Learned, after: tuple[int, ...], l2: float) -> Any:
     """Draws tasks from users of training, each seen through maps that were fitted to users of other parts."""
-    users, pool = len(learned.liked), after[-1]
-    dealt = np.random.default_rng(learned.seed).permutation(users) % PARTS
-    others = [dealt != k for k in range(PARTS)]
-    maps = on_device([affine_adaptation(learned.liked[of], learned.others[of], after, l2) for of in others])
+    pool = after[-1]
+    maps, _, dealt = _maps(learned, after, l2)
     events = padded(learned.stars, LONGEST, learned.seed)
     enough = jnp.asarray(np.flatnonzero((events[2].sum(axis=1) > pool + 5) & (learned.liked.sum(axis=1) > 5)))
     item, rating, mask, part = (jnp.asarray(x) for x in (*events, dealt))
@@ -233,16 +145,21 @@ def _sampler(learned: Learned, after: tuple[int, ...], l2: float) -> Any:
     return sample
 
 
+def shown_of(maps: Maps, support: Support) -> Shown:
+    """What a model is given of a newcomer, seen through the maps that were fitted to all users of training."""
+    behaviour = behaviour_of(support.item, support.rating, support.mask)
+    liked = (support.mask & (support.rating >= LIKE)).astype(jnp.float32)
+    return Shown(behaviour, liked, maps.prior(0, behaviour))
+
+
 def reader(model: Model, maps: Maps) -> Callable[[Meta], Recommender]:
     """From what was learned to a recommender: adapts to a support, then scores all items; compiled once for all."""
 
-    def adapt(meta: Meta, support: Support) -> tuple[Any, Shown]:
-        behaviour = behaviour_of(support.item, support.rating, support.mask)
-        liked = (support.mask & (support.rating >= LIKE)).astype(jnp.float32)
-        shown = Shown(behaviour, liked, maps.prior(0, behaviour))
+    def adapt(meta: Meta, maps: Maps, support: Support) -> tuple[Any, Shown]:
+        shown = shown_of(maps, support)
         phi, _ = model.learner.adapt(meta, shown)
         return phi, shown
 
-    adapt_all = jax.jit(jax.vmap(adapt, in_axes=(None, 0)))
+    adapt_all = jax.jit(jax.vmap(adapt, in_axes=(None, None, 0)))
     scores_all = jax.jit(jax.vmap(lambda state: model.scores(*state)))
-    return lambda meta: Recommender(functools.partial(adapt_all, meta), scores_all)
+    return lambda meta: Recommender(functools.partial(adapt_all, meta, maps), scores_all)

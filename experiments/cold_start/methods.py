@@ -15,11 +15,15 @@ from attnjax.evaluation.linear_baselines import biased_factors, empirical_bayes,
 from attnjax.evaluation.protocols import Recommender, from_histories, histories, likes
 from attnjax.evaluation.rating_baselines import constant, item_means, rating_neighbours
 from attnjax.models import affine_adaptation
-from experiments.cold_start import linear, meta
+from experiments.cold_start import kinds, linear, meta, recurrent
 from experiments.cold_start.logs import Learned
 
+TRIAL = 20
+"""Steps of a trial of RL^2."""
 Options = dict[str, Any]
 Read = Callable[..., Recommender]
+DIVERSITY = 3.0
+"""The weight of diverse genres in the loss of `meta_context_diverse`; validation, by accuracy, would choose 0."""
 
 
 class Method(NamedTuple):
@@ -126,9 +130,20 @@ def _meta_linear(learned: Learned, value: str, hold: float, protocol: str, itera
 
 
 def _meta_curve(learned: Learned, **options: Any) -> Read:
+    """What was meta-learned; where it is fine-tuned, `rate` is that of the steps."""
     model, maps, kept = meta.meta_learned(learned, **options)
     read = meta.reader(model, maps)
-    return lambda steps: read(kept[steps])
+
+    def recommender(steps: int, rate: float | None = None) -> Recommender:
+        return read(kept[steps] if rate is None else kept[steps]._replace(eta=np.float32(rate)))
+
+    return recommender
+
+
+def _rl2(learned: Learned, iterations: Any, trial: int, **options: Any) -> Read:
+    model = empirical_bayes(learned.likes, seed=learned.seed, **options)
+    kept = recurrent.meta_trained(learned.likes, model, updates=iterations, steps=trial, seed=learned.seed)
+    return lambda steps: recurrent.recommender_of(kept[steps])
 
 
 def _grid(**axes: tuple[Any, ...]) -> list[Options]:
@@ -203,9 +218,20 @@ def methods(protocol: str, space: str, after: tuple[int, ...]) -> dict[str, Meth
         "affine": Method(_affine, _grid(l2=some(0.1, 0.3, 1.0), after=(after,)), [{}]),
     }
     if protocol == "replay":
-        return {**found, "meta_linear": meta_linear}
+        found["meta_linear"] = meta_linear
+        if full:
+            updates = (0, 100, 300)
+            settings = _grid(iterations=(updates,), trial=(TRIAL,), factors=(8, 16), item_l2=(10.0,), sweeps=(sweeps,))
+            found["rl2"] = Method(_rl2, settings, _grid(steps=updates))
+        return found
     steps = (0, 100, 300) if full else (0, 50)
-    for kind in meta.KINDS if full else ("context",):
+    for kind in kinds.KINDS if full else ("context",):
         settings = _grid(kind=(kind,), after=(after,), l2=(0.3,), iterations=(steps,))
-        found[f"meta_{kind}"] = Method(_meta_curve, settings, _grid(steps=steps))
+        rates = {"rate": (0.003, 0.03, 0.3)} if kind == "fine_tuned" else {}
+        found[kind if kind == "fine_tuned" else f"meta_{kind}"] = Method(
+            _meta_curve, settings, _grid(steps=steps, **rates)
+        )
+    if full:
+        diverse = _grid(kind=("context",), after=(after,), l2=(0.3,), iterations=(steps,), diversity=(DIVERSITY,))
+        found["meta_context_diverse"] = Method(_meta_curve, diverse, _grid(steps=steps[1:]))
     return found

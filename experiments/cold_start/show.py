@@ -22,10 +22,16 @@ NAMES = {
     "affine": "best affine adaptation",
     "meta_linear": "meta-learned linear",
     "meta_context": "meta-learned context",
+    "meta_context_diverse": "the same, diverse genres in the loss",
     "meta_decision": "three networks, decision layers adapt",
+    "meta_anil": "three networks, last layer adapts (ANIL)",
+    "meta_reptile": "three networks, all adapt (Reptile)",
     "meta_no_inner_loop": "three networks, nothing adapts",
+    "fine_tuned": "three networks, fine-tuned without meta",
+    "meta_recurrent": "recurrent memory, offline",
+    "rl2": "RL^2 in replay",
 }
-UNSAID = ("after", "iterations", "protocol", "kind")
+UNSAID = ("after", "iterations", "trial", "protocol", "kind")
 """Settings that a table need not repeat."""
 ORDERS = {"random": "random order", "time": "order of time"}
 

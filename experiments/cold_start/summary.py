@@ -14,7 +14,18 @@ from attnjax.evaluation import users_interval
 from attnjax.evaluation.lists import coverage, creator_exposure
 from attnjax.objectives import gini
 
-OURS = ("affine", "meta_linear", "meta_decision", "meta_context", "meta_no_inner_loop")
+OURS = (
+    "affine",
+    "meta_linear",
+    "meta_decision",
+    "meta_context",
+    "meta_context_diverse",
+    "meta_anil",
+    "meta_reptile",
+    "meta_recurrent",
+    "meta_no_inner_loop",
+    "rl2",
+)
 """Methods that were learned for adaptation; all others are baselines."""
 RESAMPLES = 2000
 LISTS = ("diversity", "novelty", "miscalibration")

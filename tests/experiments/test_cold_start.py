@@ -1,5 +1,8 @@
 """The experiment on newcomers in small: who is judged, what is learned from, and what must hold of the record."""
 
+import dataclasses
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,10 +11,12 @@ import pytest
 from attnjax.evaluation.linear_baselines import empirical_bayes, linear_recommender
 from attnjax.evaluation.protocols import Support, newcomers
 from attnjax.evaluation.rating_baselines import Answers
+from attnjax.meta import rl
+from attnjax.meta.rl import acting
 from attnjax.models import affine_adaptation
 from attnjax.reproduction import find_project, read_record
-from experiments.cold_start import linear, meta
-from experiments.cold_start.logs import Learned, folds_of
+from experiments.cold_start import kinds, linear, meta, recurrent
+from experiments.cold_start.logs import Learned, folds_of, padded
 from experiments.cold_start.methods import Method, methods, tune
 from experiments.cold_start.show import figures, tables
 from experiments.cold_start.summary import won
@@ -62,7 +67,7 @@ def known(log):
     likes = stars._replace(value=(stars.value >= 4) * 1.0)
     matrix = np.zeros((2, USERS - 10, ITEMS))
     matrix[(likes.value == 0).astype(int), stars.user, stars.item] = 1
-    return Learned(matrix[0], matrix[1], stars, likes, np.eye(ITEMS)[:, :3], 0)
+    return Learned(matrix[0], matrix[1], stars, likes, np.eye(ITEMS)[:, :3], np.eye(3)[np.arange(ITEMS) % 3], 0)
 
 
 def test_each_newcomer_is_cold_once_and_settings_are_chosen_by_others(log):
@@ -80,7 +85,7 @@ def test_the_chosen_setting_is_the_one_validation_liked_best_and_is_fitted_to_ev
         fitted.append((a, len(learned.liked)))
         return lambda b: a * 10 + b
 
-    fewer = known._replace(liked=known.liked[:5])
+    fewer = dataclasses.replace(known, liked=known.liked[:5])
     worth = {10: 1.0, 11: 5.0, 20: np.nan, 21: 2.0}
     tuned = tune(Method(fit, [{"a": 1}, {"a": 2}], [{"b": 0}, {"b": 1}]), fewer, worth.get, known)
     assert tuned.options == {"a": 1, "b": 1}
@@ -128,13 +133,127 @@ def test_tasks_of_training_hide_what_is_to_be_named_and_look_through_maps_of_oth
         assert match.any()
 
 
-def test_meta_learning_lowers_the_query_loss_of_both_kinds(known):
-    """On tasks that were not drawn in training."""
+def test_meta_learning_lowers_the_query_loss_of_each_way_to_learn(known):
+    """On tasks that were not drawn in training. The kinds left out differ from "decision" in what adapts."""
     tasks = meta._sampler(known, (0, 2, 6), 10.0)(jax.random.key(99))
-    for kind in ("context", "decision"):
+    for kind in ("context", "decision", "recurrent", "reptile"):
         model, _, kept = meta.meta_learned(known, kind=kind, after=(0, 2, 6), l2=10.0, iterations=(0, meta.CALL))
         loss = jax.jit(lambda state, of=model.learner: of.gradient(state, tasks)[0][0])
-        assert float(loss(kept[meta.CALL])) < float(loss(kept[0])) - 1e-3
+        assert float(loss(kept[meta.CALL])) < float(loss(kept[0])) - 1e-3, kind
+
+
+def test_fine_tuning_moves_by_its_rate_and_by_what_was_liked(log, known):
+    model, on_device, kept = meta.meta_learned(known, kind="fine_tuned", after=(0, 2, 6), l2=10.0, iterations=(0,))
+    read = meta.reader(model, on_device)
+    who = newcomers(log, np.arange(USERS - 10, USERS), seed=1).cut(6)
+
+    def scores(rate, n):
+        recommender = read(kept[0]._replace(eta=np.float32(rate)))
+        return np.asarray(recommender.scores(recommender.adapt(who.support(n))))
+
+    still = scores(0.0, 6)
+    moves = [np.abs(scores(rate, 6) - still).max() for rate in (0.03, 0.3)]
+    assert 0 < moves[0] < moves[1]
+    np.testing.assert_array_equal(scores(0.3, 0), scores(0.0, 0))  # nothing was liked yet
+    liked = who.cut(6).liked
+    first = np.argmax(liked, axis=1)
+    has = liked.any(axis=1)
+    own = who.item[np.arange(10), first][has]
+    rise = scores(0.03, 6) - still
+    assert (rise[has, own] > rise[has].mean(axis=1)).all()  # what was liked rises
+
+
+def test_diversity_in_the_loss_is_how_alike_two_recommendations_are(known):
+    tasks = meta._sampler(known, (0, 2, 6), 10.0)(jax.random.key(5))
+    plain, diverse = (kinds.model_of("context", known, jax.random.key(0), weight) for weight in (0.0, 2.0))
+    meta_start = plain.learner.init(plain.theta)
+    less, more = (model.learner.gradient(meta_start, tasks)[0][1].query_losses for model in (plain, diverse))
+    for task in range(3):
+        shown = jax.tree.map(lambda leaf, task=task: leaf[task], tasks.query)
+        phi, _ = plain.learner.adapt(meta_start, shown.shown)
+        chance = np.where(shown.open, np.exp(plain.scores(phi, shown.shown)), 0)
+        chance /= chance.sum()
+        alike = known.genres @ known.genres.T  # of one genre each, so of length one
+        assert float(more[task] - less[task]) == pytest.approx(2 * chance @ alike @ chance, rel=1e-4)
+
+
+# --- RL^2 in replay ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def trained(known):
+    model = empirical_bayes(known.likes, factors=2, sweeps=4, item_l2=10.0)
+    return recurrent.meta_trained(known.likes, model, updates=(0, recurrent.CALL), steps=TRIAL, seed=0)
+
+
+TRIAL = 12
+
+
+def logs_of(known, users):
+    item, liked, mask = padded(known.likes, recurrent.LONGEST, 3)
+    return recurrent.Log(*(jnp.asarray(column[users]) for column in (item, liked, mask)))
+
+
+def test_a_log_is_played_without_repeats_and_pays_its_own_likes(known, trained):
+    task = jax.tree.map(lambda column: column[0], logs_of(known, [4]))
+    short = task._replace(mask=task.mask & (jnp.arange(recurrent.LONGEST) < 5))
+    act = acting(rl2_agent(trained[0]), trained[0])
+    played = jax.jit(lambda log: recurrent.play(TRIAL, act, rl2_agent(trained[0]).memory, log, jax.random.key(0)))
+    for log_, steps in ((task, TRIAL), (short, 5)):
+        found = played(log_)
+        alive = np.asarray(found.alive)
+        np.testing.assert_array_equal(alive, np.arange(TRIAL) < steps)
+        places = np.asarray(found.action)[alive]
+        assert len(set(places)) == steps
+        assert np.asarray(log_.mask)[places].all()
+        np.testing.assert_array_equal(np.asarray(found.reward)[alive], np.asarray(log_.liked)[places])
+        assert not np.asarray(found.reward)[~alive].any()
+        assert bool(found.terminated[steps - 1])
+        assert not np.asarray(found.terminated)[: steps - 1].any()
+
+
+def rl2_agent(theta):
+    return rl.recurrent(recurrent.step, recurrent.network(theta["features"].shape[1]).initial())
+
+
+def test_the_recommender_scores_as_the_policy_that_was_trained(known, trained):
+    """The memory after a support is that of having played it."""
+    theta = trained[recurrent.CALL]
+    task = jax.tree.map(lambda column: column[0], logs_of(known, [7]))
+    agent = rl2_agent(theta)
+    seen = recurrent.Seen(task.item, task.mask, jnp.int32(0), jnp.float32(0))
+    memory, stars = agent.memory, np.where(np.asarray(task.liked) > 0, 5.0, 2.0)
+    places = [3, 0, 5]
+    recommender = recurrent.recommender_of(theta)
+    for k in range(len(places) + 1):
+        memory, decision = agent.step(theta, memory, seen)
+        item, rating, mask = np.zeros((1, 4), np.int32), np.zeros((1, 4), np.float32), np.zeros((1, 4), bool)
+        item[0, :k], rating[0, :k], mask[0, :k] = np.asarray(task.item)[places[:k]], stars[places[:k]], True
+        scores = np.asarray(recommender.scores(recommender.adapt(Support(item, rating, mask))))[0]
+        left = np.asarray(seen.left)
+        logits = np.asarray(decision.distribution.logits)
+        np.testing.assert_allclose(logits[left], scores[np.asarray(task.item)[left]], rtol=1e-4, atol=1e-5)
+        assert (logits[~left] == recurrent.CLOSED).all()
+        if k < len(places):
+            place = places[k]
+            seen = recurrent.Seen(
+                task.item, seen.left.at[place].set(False), task.item[place], 2 * task.liked[place] - 1
+            )
+
+
+def test_the_memory_learns_to_earn_more_likes(known, trained):
+    tasks = logs_of(known, np.arange(USERS - 10))
+    keys = jax.random.split(jax.random.key(9), USERS - 10)
+    play = functools.partial(recurrent.play, TRIAL)
+    likes = [
+        float(
+            jax.jit(lambda theta: rl.play_tasks(rl2_agent(theta), play, theta, tasks, keys).reward.sum(axis=1).mean())(
+                theta
+            )
+        )
+        for theta in trained.values()
+    ]
+    assert likes[1] > likes[0] + 0.5
 
 
 def test_the_linear_model_starts_as_empirical_bayes_and_learns_from_there(log, known):
@@ -219,5 +338,5 @@ def test_settings_that_make_no_sense_are_refused(call, option, message):
 
 
 def test_a_like_is_above_zero_in_what_networks_see():
-    seen = meta.behaviour_of(jnp.zeros(3, int), jnp.array([4.0, 3.0, 5.0]), jnp.array([True, True, False]))
+    seen = kinds.behaviour_of(jnp.zeros(3, int), jnp.array([4.0, 3.0, 5.0]), jnp.array([True, True, False]))
     assert seen.rating.tolist() == [0.5, -0.5, 0.0]

@@ -5,13 +5,15 @@ import json
 import os
 import subprocess
 import sys
+from typing import Any
 
 from attnjax.atomic import write_text
 from attnjax.errors import fail
 from attnjax.reproduction import find_project
 from experiments.benchmarks.records import machine
 
-PARTS = ("one_user", "batch")
+ONE_CORE = ("one_user", "adaptation_one_user")
+PARTS = ("one_user", "batch", "adaptation_one_user", "adaptation")
 
 
 def main() -> None:
@@ -29,22 +31,32 @@ def main() -> None:
         one, many = found["one_user"], found["batch"]
         print(f"one user, one core: p50 {one['p50_ms']:.2f} ms, p99 {one['p99_ms']:.2f} ms of {one['calls']} calls")
         print(f"batch of {many['users']}: {many['users_per_second']:.0f} users per second, {machine()['cores']} cores")
+        for name, of in found["adaptation"].items():
+            alone = found["adaptation_one_user"][name]
+            print(f"adaptation, {name}: one user, one core: p50 {alone['p50_ms']:.2f} ms, p99 {alone['p99_ms']:.2f} ms")
+            print(f"adaptation, {name}: {given.users} users in {of['seconds']:.2f} s")
         path = find_project().runs / "benchmarks" / "recommendation" / "record.json"
         write_text(path, json.dumps(found | machine() | {"precision": "float32"}, indent=1) + "\n")
         return
-    if given.part == "one_user":
+    if given.part in ONE_CORE:
         if not hasattr(os, "sched_setaffinity"):
             fail(
                 "experiments.benchmarks.recommendation",
                 expected="a system on which a process can be kept to one core",
                 got=sys.platform,
-                advice="Use Linux, or measure the batch alone: --part batch.",
+                advice="Use Linux, or measure batches alone: --part batch, --part adaptation.",
             )
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # before JAX makes its threads
-    from experiments.benchmarks.recommendation import measure
+    print(json.dumps(_measured(given.part, given.calls, given.users)))
 
+
+def _measured(part: str, calls: int, users: int) -> Any:
+    from experiments.benchmarks.recommendation import adaptation, measure
+
+    if part.startswith("adaptation"):
+        return adaptation.batch(users) if part == "adaptation" else adaptation.one_user(calls)
     of = measure.setting()
-    print(json.dumps(measure.one_user(of, given.calls) if given.part == "one_user" else measure.batch(of, given.users)))
+    return measure.one_user(of, calls) if part == "one_user" else measure.batch(of, users)
 
 
 if __name__ == "__main__":
