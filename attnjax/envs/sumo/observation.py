@@ -23,6 +23,7 @@ class Layout(NamedTuple):
     Attributes:
         junctions: the signals' names, j of them.
         lanes: for each junction the names of the lanes that it lets go.
+        behind: for each of those lanes the names of the lanes it leads to.
         states: for each junction its green phases, as SUMO writes them.
         lane_mask: which lanes there are.
         phase_mask: which phases there are.
@@ -39,6 +40,7 @@ class Layout(NamedTuple):
 
     junctions: tuple[str, ...]
     lanes: tuple[tuple[str, ...], ...]
+    behind: tuple[tuple[tuple[str, ...], ...], ...]
     states: tuple[tuple[str, ...], ...]
     lane_mask: Bool[NDArray[np.bool_], "j l"]
     phase_mask: Bool[NDArray[np.bool_], "j p"]
