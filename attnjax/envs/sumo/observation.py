@@ -63,6 +63,7 @@ class Observation(NamedTuple):
         near: vehicles on each lane within 50 m of its stop line.
         far: vehicles within 200 m.
         halting: of those, how many stand.
+        queue: how many of them stand, or stood at an earlier look since they came within 200 m: RESCO's queue.
         waiting: seconds that the vehicles within 200 m have stood since they last moved, summed.
         downstream: vehicles that stand on the lane behind the junction; the mean over a lane's links.
         phase: the green phase of each junction.
@@ -74,6 +75,7 @@ class Observation(NamedTuple):
     near: Float[NDArray[np.float64], "j l"]
     far: Float[NDArray[np.float64], "j l"]
     halting: Float[NDArray[np.float64], "j l"]
+    queue: Float[NDArray[np.float64], "j l"]
     waiting: Float[NDArray[np.float64], "j l"]
     downstream: Float[NDArray[np.float64], "j l"]
     phase: Int[NDArray[np.int64], " j"]

@@ -85,6 +85,7 @@ class Simulation:
         self._longest_red = 0.0
         self._time = 0
         self._queues: list[float] = []
+        self._stopped: set[str] = set()
 
     @property
     def done(self) -> bool:
@@ -94,7 +95,8 @@ class Simulation:
     def observe(self) -> Observation:
         """What is seen now."""
         api, layout = self._sumo.api, self.layout
-        near, far, halting, waiting, downstream = (np.zeros(layout.lane_mask.shape) for _ in range(5))
+        near, far, halting, queue, waiting, downstream = (np.zeros(layout.lane_mask.shape) for _ in range(6))
+        stopped: set[str] = set()
         standing: dict[str, int] = {}
         for junction, lanes in enumerate(layout.lanes):
             for place, lane in enumerate(lanes):
@@ -105,14 +107,19 @@ class Simulation:
                         far[at] += 1
                         near[at] += left <= NEAR
                         halting[at] += api.vehicle.getSpeed(vehicle) < STANDING
-                        waiting[at] += api.vehicle.getWaitingTime(vehicle)
+                        waited = api.vehicle.getWaitingTime(vehicle)
+                        waiting[at] += waited
+                        if waited > 0 or vehicle in self._stopped:
+                            queue[at] += 1
+                            stopped.add(vehicle)
                 behind = layout.behind[junction][place]
                 for target in behind:
                     if target not in standing:
                         standing[target] = api.lane.getLastStepHaltingNumber(target)
                 downstream[at] = sum(standing[target] for target in behind) / max(len(behind), 1)
+        self._stopped = stopped
         state = self._phase.copy(), self._age.copy(), self._unserved.copy()
-        return Observation(self._time, near, far, halting, waiting, downstream, *state)
+        return Observation(self._time, near, far, halting, queue, waiting, downstream, *state)
 
     def act(self, windows: ArrayLike) -> None:
         """Lets the next budget pass.
