@@ -134,21 +134,41 @@ def _sparse_shares(scores: Any, temperature: Any) -> Any:
 
 
 def starved(
-    unserved: ArrayLike, scores: ArrayLike, phase_mask: ArrayLike, cap: float
+    red: ArrayLike,
+    longest: ArrayLike,
+    far: ArrayLike,
+    green: Bool[NDArray[np.bool_], "j p l"],
+    protected: Bool[NDArray[np.bool_], "j p l"],
+    cap: float,
 ) -> Bool[NDArray[np.bool_], "j p"]:
-    """Phases that must be served now: someone waits for them, and they have been red for `cap` seconds.
+    """The phase of each junction that must be served now, where a lane has waited for `cap` seconds.
+
+    A lane has if vehicles are on it and it has been red for so long, or if one of them has stood for so long, as one
+    that turns left across a stream without a gap. The phase is the one that frees most such lanes, with right of way
+    where there is such a phase.
 
     Args:
-        unserved: (j, p) seconds since each was green.
-        scores: (j, p), positive where someone waits.
-        phase_mask: which phases there are.
+        red: (j, l) seconds since each lane was let go.
+        longest: (j, l) the longest that a vehicle has stood there.
+        far: (j, l) vehicles.
+        green: which phase lets which lane go.
+        protected: which does so with right of way.
         cap: seconds; infinite for no such guarantee.
 
-    >>> starved([[0, 130, 200]], [[3.0, 1.0, 0.0]], [[True, True, True]], cap=120.0).tolist()
-    [[False, True, False]]
+    Returns:
+        (j, p), at most one phase a junction.
+
+    >>> go = np.array([[[True, False, False], [False, True, True]]])
+    >>> starved([[0, 130, 20]], [[4, 90, 20]], [[3, 2, 1]], go, go, cap=120.0).tolist()
+    [[False, True]]
+    >>> starved([[0, 130, 20]], [[4, 0, 20]], [[3, 0, 1]], go, go, cap=120.0).tolist()       # nobody is there
+    [[False, False]]
     """
-    late = np.asarray(unserved, float) >= cap
-    return late & (np.asarray(scores, float) > 0) & np.asarray(phase_mask, bool)
+    late = (np.asarray(far) > 0) & (np.maximum(red, longest) >= cap)
+    frees = np.where(protected.any(axis=1, keepdims=True), protected, green)
+    count = phase_scores(frees, late)
+    chosen = np.arange(count.shape[1]) == np.argmax(count, axis=1)[:, None]
+    return chosen & (count > 0)
 
 
 def windows_of(

@@ -65,10 +65,11 @@ class Observation(NamedTuple):
         halting: of those, how many stand.
         queue: how many of them stand, or stood at an earlier look since they came within 200 m: RESCO's queue.
         waiting: seconds that the vehicles within 200 m have stood since they last moved, summed.
+        longest: the longest that one of them has.
         downstream: vehicles that stand on the lane behind the junction; the mean over a lane's links.
         phase: the green phase of each junction.
         age: seconds that it has been green.
-        unserved: seconds since each phase was last green; 0 for the current one.
+        red: seconds since each lane was last let go; 0 where it is now.
     """
 
     time: int
@@ -77,7 +78,8 @@ class Observation(NamedTuple):
     halting: Float[NDArray[np.float64], "j l"]
     queue: Float[NDArray[np.float64], "j l"]
     waiting: Float[NDArray[np.float64], "j l"]
+    longest: Float[NDArray[np.float64], "j l"]
     downstream: Float[NDArray[np.float64], "j l"]
     phase: Int[NDArray[np.int64], " j"]
     age: Int[NDArray[np.int64], " j"]
-    unserved: Int[NDArray[np.int64], "j p"]
+    red: Int[NDArray[np.int64], "j l"]

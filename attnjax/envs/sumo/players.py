@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from attnjax.envs.signal_controllers import (
     LEAST_GREEN,
-    best_phase,
     greedy_phase,
     max_pressure_phase,
     phase_scores,
@@ -86,7 +85,7 @@ class Greedy(Rolling):
     """The phase with the most vehicles within 50 m, at every decision.
 
     Attributes:
-        cap: seconds of red after which a phase that someone waits for is served first; infinite as RESCO measures it.
+        cap: seconds after which a lane on which someone waits is served first; infinite as RESCO measures it.
     """
 
     cap: float = np.inf
@@ -94,7 +93,7 @@ class Greedy(Rolling):
     def windows(self, layout: Layout, seen: Observation) -> Any:
         """All to one phase."""
         chosen = greedy_phase(seen.near, layout.green, layout.phase_mask)
-        return _all_to(_longest_red_first(self.cap, layout, seen, chosen), layout)
+        return _all_to(_starved_first(self.cap, layout, seen, chosen), layout)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,13 +109,17 @@ class MaxPressure(Rolling):
     def windows(self, layout: Layout, seen: Observation) -> Any:
         """All to one phase."""
         chosen = max_pressure_phase(seen.queue, seen.downstream, layout.green, layout.phase_mask)
-        return _all_to(_longest_red_first(self.cap, layout, seen, chosen), layout)
+        return _all_to(_starved_first(self.cap, layout, seen, chosen), layout)
 
 
-def _longest_red_first(cap: float, layout: Layout, seen: Observation, chosen: Any) -> Any:
-    """The chosen phases, but for junctions where one is starved."""
-    late = starved(seen.unserved, phase_scores(layout.green, seen.far), layout.phase_mask, cap)
-    return np.where(late.any(axis=1), best_phase(np.where(late, seen.unserved, -1), layout.phase_mask), chosen)
+def _starved(cap: float, layout: Layout, seen: Observation) -> Any:
+    return starved(seen.red, seen.longest, seen.far, layout.green, layout.protected, cap)
+
+
+def _starved_first(cap: float, layout: Layout, seen: Observation, chosen: Any) -> Any:
+    """The chosen phases, but for junctions where someone has waited for too long."""
+    late = _starved(cap, layout, seen)
+    return np.where(late.any(axis=1), late.argmax(axis=1), chosen)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -143,15 +146,15 @@ class CyclicShares(Rolling):
 class SparseShares(Rolling):
     """Shares of a short budget by sparsemax of what each phase would let go, less what switching to it costs.
 
-        s_p = sum_l m_pl n_l + age sum_l m_pl h_l r_p - switch [p is not green now],   n, h: near and standing, r_p: red
+        s_p = sum_l m_pl (n_l + age h_l) - switch [p is not green now],     n_l: near, h_l: seconds they have stood
 
     Attributes:
         budget: T, in seconds.
         temperature: in vehicles; smaller is greedier.
         switch: vehicles that a switch costs, who could have gone in its yellow.
-        age: vehicles that a standing vehicle counts more for each second of red.
+        age: vehicles that a vehicle counts more for each second it has stood.
         least: seconds of green at least.
-        cap: seconds of red after which a phase that someone waits for is served, as far as the budget goes.
+        cap: seconds after which a lane on which someone waits is served.
     """
 
     budget: int = 14
@@ -163,10 +166,8 @@ class SparseShares(Rolling):
 
     def windows(self, layout: Layout, seen: Observation) -> Any:
         """Some phases get a share, the others nothing."""
-        count = phase_scores(layout.green, seen.near)
-        aged = self.age * seen.unserved * phase_scores(layout.green, seen.halting)
-        current = np.arange(count.shape[1]) == seen.phase[:, None]
-        scores = count + aged - self.switch * ~current
+        value = phase_scores(layout.green, seen.near + self.age * seen.waiting)
+        scores = value - self.switch * (np.arange(value.shape[1]) != seen.phase[:, None])
         return windows_of(
             np.asarray(sparse_shares(scores, layout.phase_mask, self.temperature), float),
             self.budget,
@@ -174,5 +175,5 @@ class SparseShares(Rolling):
             seen.age,
             layout.yellow,
             least=self.least,
-            must=starved(seen.unserved, phase_scores(layout.green, seen.far), layout.phase_mask, self.cap),
+            must=_starved(self.cap, layout, seen),
         )

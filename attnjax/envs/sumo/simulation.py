@@ -36,14 +36,14 @@ class Episode(NamedTuple):
         measures: what it is judged by.
         flows: vehicles per hour over each lane's stop line.
         queues: vehicles standing before signals, every `decision` seconds.
-        longest_red: the most seconds that any phase of any junction waited for green; NaN under a SUMO program.
+        longest_wait: the most seconds that a vehicle was seen standing at a stretch; NaN where nobody looked.
         seconds: wall time from loading to the end.
     """
 
     measures: Measures
     flows: Float[NDArray[np.float64], "j l"]
     queues: Float[NDArray[np.float64], " k"]
-    longest_red: float
+    longest_wait: float
     seconds: float
 
 
@@ -81,8 +81,8 @@ class Simulation:
             [own.index(state) if state in own else 0 for own, state in zip(self.layout.states, showing, strict=True)]
         )
         self._age = np.zeros(len(showing), int)
-        self._unserved = np.zeros(self.layout.phase_mask.shape, int)
-        self._longest_red = 0.0
+        self._red = np.zeros(self.layout.lane_mask.shape, int)
+        self._longest_wait = float("nan")
         self._time = 0
         self._queues: list[float] = []
         self._stopped: set[str] = set()
@@ -95,7 +95,7 @@ class Simulation:
     def observe(self) -> Observation:
         """What is seen now."""
         api, layout = self._sumo.api, self.layout
-        near, far, halting, queue, waiting, downstream = (np.zeros(layout.lane_mask.shape) for _ in range(6))
+        near, far, halting, queue, waiting, longest, downstream = (np.zeros(layout.lane_mask.shape) for _ in range(7))
         stopped: set[str] = set()
         standing: dict[str, int] = {}
         for junction, lanes in enumerate(layout.lanes):
@@ -109,6 +109,7 @@ class Simulation:
                         halting[at] += api.vehicle.getSpeed(vehicle) < STANDING
                         waited = api.vehicle.getWaitingTime(vehicle)
                         waiting[at] += waited
+                        longest[at] = max(longest[at], waited)
                         if waited > 0 or vehicle in self._stopped:
                             queue[at] += 1
                             stopped.add(vehicle)
@@ -118,8 +119,9 @@ class Simulation:
                         standing[target] = api.lane.getLastStepHaltingNumber(target)
                 downstream[at] = sum(standing[target] for target in behind) / max(len(behind), 1)
         self._stopped = stopped
-        state = self._phase.copy(), self._age.copy(), self._unserved.copy()
-        return Observation(self._time, near, far, halting, queue, waiting, downstream, *state)
+        self._longest_wait = float(np.fmax(self._longest_wait, longest.max()))
+        state = self._phase.copy(), self._age.copy(), self._red.copy()
+        return Observation(self._time, near, far, halting, queue, waiting, longest, downstream, *state)
 
     def act(self, windows: ArrayLike) -> None:
         """Lets the next budget pass.
@@ -146,11 +148,11 @@ class Simulation:
                 if phase is not None and phase != self._phase[junction]:
                     self._phase[junction], self._age[junction] = phase, 0
             self._step()
-            green = np.array([plan[second][1] is not None for plan in plans])
             self._age += 1
-            self._unserved += self.layout.phase_mask
-            self._unserved[green, self._phase[green]] = 0
-            self._longest_red = max(self._longest_red, float(self._unserved.max()))
+            self._red += self.layout.lane_mask
+            for junction, plan in enumerate(plans):
+                if plan[second][1] is not None:
+                    self._red[junction, self.layout.green[junction, self._phase[junction]]] = 0
 
     def run_program(self, windows: ArrayLike | None = None, *, actuated: bool = False) -> None:
         """Lets SUMO steer the signals by itself until the end.
@@ -179,7 +181,6 @@ class Simulation:
                     phases = [(show.seconds, show.state, show.seconds, show.seconds) for show in plans[junction]]
                 lights.setProgramLogic(name, self._sumo.logic(PROGRAM, phases, actuated=actuated))
                 lights.setProgram(name, PROGRAM)
-        self._longest_red = float("nan")
         while not self.done:
             self._step()
 
@@ -197,7 +198,7 @@ class Simulation:
         for junction, lanes in enumerate(layout.lanes):
             flows[junction, : len(lanes)] = [left.get(lane, 0.0) * 3600 / max(self._time, 1) for lane in lanes]
         self.close()
-        return Episode(measures, flows, np.array(self._queues), self._longest_red, time.monotonic() - self._began)
+        return Episode(measures, flows, np.array(self._queues), self._longest_wait, time.monotonic() - self._began)
 
     def close(self) -> None:
         """Ends the run without a result; a second time, or after `finish`, it does nothing."""
