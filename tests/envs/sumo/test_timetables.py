@@ -1,4 +1,4 @@
-"""What a signal shows: every second accounted for, yellow where green is lost and nowhere else, skipped phases unseen."""
+"""What a signal shows: every second accounted for, yellow where green is lost and nowhere else."""
 
 import itertools
 
