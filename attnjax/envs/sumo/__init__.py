@@ -29,7 +29,7 @@ from attnjax.envs.sumo.processes import (
     SimulationError,
     run_episodes,
 )
-from attnjax.envs.sumo.scenario import Scenario, resco_scenario
+from attnjax.envs.sumo.scenario import Scenario, resco_scenario, sumo_seeds
 from attnjax.envs.sumo.simulation import Episode, Simulation
 
 __all__ = [
@@ -54,4 +54,5 @@ __all__ = [
     "SparseShares",
     "resco_scenario",
     "run_episodes",
+    "sumo_seeds",
 ]

@@ -144,30 +144,27 @@ class CyclicShares(Rolling):
 
 @dataclasses.dataclass(frozen=True)
 class SparseShares(Rolling):
-    """Shares of a short budget by sparsemax of what each phase would let go, less what switching to it costs.
+    """Shares of a short budget by sparsemax of the vehicles that each phase lets go, those that stand counting more.
 
-        s_p = sum_l m_pl (n_l + age h_l) - switch [p is not green now],     n_l: near, h_l: seconds they have stood
+        s_p = sum_l m_pl (n_l + age h_l)        n_l: vehicles within 50 m,  h_l: seconds they have stood, summed
 
     Attributes:
-        budget: T, in seconds.
+        budget: T, in seconds; two phases share it only where each gets its yellow and its least green.
         temperature: in vehicles; smaller is greedier.
-        switch: vehicles that a switch costs, who could have gone in its yellow.
         age: vehicles that a vehicle counts more for each second it has stood.
         least: seconds of green at least.
         cap: seconds after which a lane on which someone waits is served.
     """
 
-    budget: int = 14
-    temperature: float = 4.0
-    switch: float = 1.5
-    age: float = 0.01
+    budget: int = 13
+    temperature: float = 1.0
+    age: float = 0.03
     least: int = LEAST_GREEN
     cap: float = 120.0
 
     def windows(self, layout: Layout, seen: Observation) -> Any:
         """Some phases get a share, the others nothing."""
-        value = phase_scores(layout.green, seen.near + self.age * seen.waiting)
-        scores = value - self.switch * (np.arange(value.shape[1]) != seen.phase[:, None])
+        scores = phase_scores(layout.green, seen.near + self.age * seen.waiting)
         return windows_of(
             np.asarray(sparse_shares(scores, layout.phase_mask, self.temperature), float),
             self.budget,

@@ -22,8 +22,8 @@ from attnjax.envs.sumo.scenario import Scenario
 from attnjax.envs.sumo.simulation import Episode, Simulation
 from attnjax.errors import UserError, fail
 
-PATIENCE = 600.0
-"""Seconds that a child may take for one answer before it is taken for hung."""
+PATIENCE = 7200.0
+"""Seconds that a child may take for one answer before it is taken for hung; a machine that sleeps is not."""
 
 
 class SimulationError(RuntimeError):
@@ -143,6 +143,7 @@ class RemoteSimulation:
             self._pipe.send((method, arguments))
             if not self._pipe.poll(PATIENCE):
                 self._process.kill()
+                self._process.join()
                 raise SimulationError(f"no answer within {PATIENCE:.0f} s")
             kind, answer = self._pipe.recv()
         except (EOFError, OSError):

@@ -211,7 +211,7 @@ def test_windows_that_cannot_be_are_refused(remote):
 def test_a_scenario_that_sumo_cannot_load_is_refused_with_its_words(remote, tmp_path):
     routes = tmp_path / "bad.rou.xml"
     routes.write_text('<routes><vehicle id="0" depart="0"><route edges="nowhere WA"/></vehicle></routes>')
-    with pytest.raises(UserError, match="expected a road network and trips that it can load, got .*nowhere"):
+    with pytest.raises(UserError, match=r"expected a road network and trips that it can load, got .*nowhere"):
         remote.begin(Scenario("bad", str(NET), str(routes), 0, 60), 1)
     remote.begin(crossing(), 1)  # and the child is fit for the next
 
