@@ -110,7 +110,8 @@ def test_what_is_seen_is_consistent_and_the_clock_runs_with_the_windows(remote):
         np.testing.assert_array_equal(seen.red[~served & layout.lane_mask], red[~served & layout.lane_mask])
         red[served] = 0
         assert (seen.near <= seen.far).all()
-        assert (seen.halting <= seen.queue).all()
+        assert (seen.halting <= seen.far).all()
+        assert (seen.queue >= (seen.waiting > 0)).all()
         assert (seen.queue <= seen.far).all()
         assert (seen.longest <= seen.waiting).all()
         assert ((seen.waiting > 0) <= (seen.far > 0)).all()
