@@ -265,7 +265,7 @@ def webster_plan(
     yellow: int,
     *,
     saturation: float = 1800.0,
-    start_loss: float = 0.0,
+    start_loss: float = 2.0,
     least: int = LEAST_GREEN,
     longest: float = 120.0,
 ) -> Windows:
@@ -284,7 +284,7 @@ def webster_plan(
         phase_mask: which phases there are.
         yellow: seconds of yellow between phases.
         saturation: vehicles per hour and lane in a queue that moves.
-        start_loss: seconds more that are lost when a queue begins to move.
+        start_loss: seconds more that are lost when a queue begins to move; without them cycles come out far too short.
         least: seconds of green for every phase at least.
         longest: of the cycle, in seconds, also where flows exceed what can be served (Y >= 1).
 
@@ -297,8 +297,8 @@ def webster_plan(
     Source: Webster (1958), Traffic signal settings, Road Research Technical Paper 39.
 
     >>> both = np.array([[[True, False], [False, True]]])
-    >>> webster_plan([[720.0, 360.0]], both, both, np.array([[True, True]]), yellow=3).tolist()   # C = 14 / 0.4
-    [[22, 13]]
+    >>> webster_plan([[720.0, 360.0]], both, both, np.array([[True, True]]), yellow=3).tolist()   # C = 20 / 0.4
+    [[32, 18]]
     """
     linprog = need_package("scipy.optimize", "webster_plan").linprog
     plan = np.zeros(phase_mask.shape, int)

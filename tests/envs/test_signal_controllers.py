@@ -136,9 +136,9 @@ def test_webster_splits_by_critical_ratios_and_clears_every_lane():
     flows = np.array([[600.0, 450.0, 300.0, 100.0]])
     mask = np.ones((1, 2), bool)
     plan = webster_plan(flows, own, own, mask, yellow=3)[0]
-    # y = 1/3 and 1/6, L = 6: C = 14 / (1/2) = 28, of which 22 s are green, two to one.
-    assert plan.sum() == 28
-    assert (plan - 3).tolist() == [15, 7]
+    # y = 1/3 and 1/6, L = 10: C = 20 / (1/2) = 40, of which 34 s are green, two to one.
+    assert plan.sum() == 40
+    assert (plan - 3).tolist() == [23, 11]
     rng = np.random.default_rng(6)
     for seed in range(20):
         _, green, mask = street(seed)

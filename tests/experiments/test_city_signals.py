@@ -8,16 +8,16 @@ from attnjax.reproduction import Context, find_project, read_record
 
 @pytest.fixture(scope="module")
 def record(clone):
-    """A whole run by the command line, on a map that is not fetched: the project's own network under its name."""
+    """A whole run by the command line; nothing is fetched, the project's own network comes under a map's name."""
     from attnjax.cli import main
-    from attnjax.envs.sumo import Scenario
-    from experiments.city_signals import compute
+    from attnjax.data.resco import RescoMap
+    from attnjax.envs.sumo import scenario
 
     files = clone / "tests" / "data" / "road_networks"
-    own = Scenario("cologne1", str(files / "crossing.net.xml"), str(files / "crossing.rou.xml"), 0, 600)
+    own = RescoMap("cologne1", files / "crossing.net.xml", files / "crossing.rou.xml", 0, 600, 10, 3)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(clone)
-        patch.setattr(compute, "resco_scenario", lambda name: own)
+        patch.setattr(scenario, "load_resco_map", lambda name: own)
         assert main(["run", "city_signals", "--preset", "smoke"]) == 0
         (path,) = find_project().runs.glob("city_signals/*/record.json")
         return read_record(path, path.name)
