@@ -97,6 +97,11 @@ class RemoteSimulation:
         """Whether the child still runs."""
         return self._process.is_alive()
 
+    @property
+    def pid(self) -> int | None:
+        """The child's process number."""
+        return self._process.pid
+
     def begin(self, scenario: Scenario, seed: int) -> tuple[Layout, Observation]:
         """Starts a run, ending one that was under way.
 

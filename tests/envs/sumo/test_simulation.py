@@ -1,5 +1,11 @@
 """SUMO on the project's own network: what is read, seen and done, from processes that may fail."""
 
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
 import numpy as np
 import pytest
 from crossing import NET, ROUTES, Dies, KeepsWhatIsShown, Stumbles, crossing
@@ -187,6 +193,33 @@ def test_failures_are_told_and_stop_nothing(played):
     assert played["dies"].job.seed == 7
     assert "process ended (exit code 3)" in played["dies"].error
     assert all(isinstance(played[name], Episode) for name in played if name not in ("stumbles", "dies"))
+
+
+def test_no_child_outlives_its_parent():
+    here = Path(__file__).parent
+    paths = os.pathsep.join([str(here), *filter(None, sys.path)])
+    parent = subprocess.Popen(
+        [sys.executable, str(here / "orphan.py")],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": paths},
+    )
+    with parent:
+        child = int(parent.stdout.readline())
+        os.kill(child, 0)  # it lives
+        parent.kill()
+    deadline = time.monotonic() + 20
+    while alive(child) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not alive(child)
+
+
+def alive(pid: int) -> bool:
+    """Whether a process runs; one that nobody has waited for yet does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] not in "ZX"
+    except FileNotFoundError:
+        return False
 
 
 def test_windows_that_cannot_be_are_refused(remote):
