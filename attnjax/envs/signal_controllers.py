@@ -250,10 +250,13 @@ def _windows(budget: int, yellow: int, least: int, shares: Any, forced: Any, pha
     ask = np.where(kept, np.maximum(wanted - floor, 0), 0)
     if ask.sum() <= 0:
         ask = np.where(kept, need, 0).astype(float)
-    exact = floor + (budget - floor.sum()) * ask / ask.sum()
+    return _rounded(floor + (budget - floor.sum()) * ask / ask.sum(), budget)
+
+
+def _rounded(exact: Any, total: int) -> Any:
+    """Whole seconds of this sum, each less than a second from the exact ones."""
     whole = np.floor(exact + 1e-9).astype(int)
-    for other in np.argsort(whole - exact, kind="stable")[: budget - whole.sum()]:
-        whole[other] += 1
+    whole[np.argsort(whole - exact, kind="stable")[: total - whole.sum()]] += 1
     return whole
 
 
@@ -314,14 +317,10 @@ def webster_plan(
         cycle = longest if total >= 1 else min(longest, (1.5 * lost + 5) / (1 - total))
         cycle = max(round(cycle), count * (yellow + least))
         parts = critical / total if total > 0 else np.full(count, 1 / count)
-        exact = yellow + least + (cycle - count * (yellow + least)) * parts
-        ideal = yellow + (cycle - count * yellow) * parts
-        if (ideal >= yellow + least).all():
-            exact = ideal
-        whole = np.floor(exact + 1e-9).astype(int)
-        for phase in np.argsort(whole - exact, kind="stable")[: cycle - whole.sum()]:
-            whole[phase] += 1
-        plan[junction, :count] = whole
+        exact = yellow + (cycle - count * yellow) * parts
+        if (exact < yellow + least).any():
+            exact = yellow + least + (cycle - count * (yellow + least)) * parts
+        plan[junction, :count] = _rounded(exact, cycle)
     return plan
 
 
