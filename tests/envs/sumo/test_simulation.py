@@ -1,6 +1,7 @@
 """SUMO on the project's own network: what is read, seen and done, from processes that may fail."""
 
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -268,6 +269,15 @@ def test_without_sumo_the_extra_is_named(monkeypatch):
         backends.connect()
     with pytest.raises(UserError, match="expected libsumo or traci, got 'sumo'"):
         backends.connect("sumo")
+
+
+@pytest.mark.skipif(shutil.which("sumo") is None, reason="TraCI needs the program sumo")
+def test_traci_gives_the_numbers_of_libsumo(played):
+    names = ("net", "actuated", "greedy", "sparse")
+    talked = run_episodes([Job(crossing(), PLAYERS[name], 1) for name in names], processes=2, backend="traci")
+    for name, one in zip(names, talked, strict=True):
+        assert one.measures == played[name].measures
+        np.testing.assert_array_equal(one.flows, played[name].flows)
 
 
 def test_a_missing_program_is_told_by_the_child(monkeypatch, tmp_path):
