@@ -64,7 +64,7 @@ EXPERIMENT = Experiment(
     source="City §4.3 and §6; Ault and Sharon (2021)",
     config=Config,
     presets={"smoke": Config(seeds=2, maps=("cologne1",)), "paper": Config()},
-    cost={"smoke": Cost(minutes=0.6, memory_gb=1.5), "paper": Cost(minutes=60, memory_gb=3.0)},
+    cost={"smoke": Cost(minutes=1.0, memory_gb=1.5), "paper": Cost(minutes=60, memory_gb=3.0)},
     run=lazily("experiments.city_signals.compute:run"),
     tables=lazily("experiments.city_signals.show:tables"),
     figures=lazily("experiments.city_signals.show:figures"),
