@@ -263,7 +263,6 @@ def _rounded(exact: Any, total: int) -> Any:
 def webster_plan(
     flows: ArrayLike,
     green: Bool[NDArray[np.bool_], "j p l"],
-    protected: Bool[NDArray[np.bool_], "j p l"],
     phase_mask: Bool[NDArray[np.bool_], "j p"],
     yellow: int,
     *,
@@ -278,12 +277,11 @@ def webster_plan(
 
     Where a lane goes in one phase only, y_p is the largest ratio of flow to saturation flow over the lanes of phase p.
     Where lanes go in several, y is the smallest sum that serves all: min sum y_p with sum_p m_pl y_p >= flow_l /
-    saturation, m_pl = 1 where the lane has right of way, or goes at all if it never has.
+    saturation. A left turn that has to find gaps counts as served; its own phase, if there is one, keeps `least`.
 
     Args:
         flows: (j, l) vehicles per hour.
-        green: which phase lets which lane go.
-        protected: which does so with right of way.
+        green: which phase lets which lane go, giving way or not.
         phase_mask: which phases there are.
         yellow: seconds of yellow between phases.
         saturation: vehicles per hour and lane in a queue that moves.
@@ -300,15 +298,14 @@ def webster_plan(
     Source: Webster (1958), Traffic signal settings, Road Research Technical Paper 39.
 
     >>> both = np.array([[[True, False], [False, True]]])
-    >>> webster_plan([[720.0, 360.0]], both, both, np.array([[True, True]]), yellow=3).tolist()   # C = 20 / 0.4
+    >>> webster_plan([[720.0, 360.0]], both, np.array([[True, True]]), yellow=3).tolist()   # C = 20 / 0.4
     [[32, 18]]
     """
     linprog = need_package("scipy.optimize", "webster_plan").linprog
     plan = np.zeros(phase_mask.shape, int)
     for junction, ratios in enumerate(np.asarray(flows, float) / saturation):
         count = int(phase_mask[junction].sum())
-        has_way = protected[junction].any(axis=0)
-        serves = np.where(has_way, protected[junction], green[junction])[:count]
+        serves = green[junction, :count]
         used = serves.any(axis=0) & (ratios > 0)
         critical = np.zeros(count)
         if used.any():

@@ -69,7 +69,7 @@ def controllers(config: Any, scenario: Scenario) -> dict[str, Controller]:
     with RemoteSimulation() as simulation:
         layout, _ = simulation.begin(scenario, seed)
         counted = simulation.play(Job(scenario, NetPlan(), seed))
-    webster = webster_plan(counted.flows, layout.green, layout.protected, layout.phase_mask, layout.yellow)
+    webster = webster_plan(counted.flows, layout.green, layout.phase_mask, layout.yellow)
     return {
         "net_plan": NetPlan(),
         "uniform": FixedPlan.of(even_plan(layout.phase_mask, config.uniform_cycle)),

@@ -135,7 +135,7 @@ def test_webster_splits_by_critical_ratios_and_clears_every_lane():
     own[0, 0, :2] = own[0, 1, 2:] = True
     flows = np.array([[600.0, 450.0, 300.0, 100.0]])
     mask = np.ones((1, 2), bool)
-    plan = webster_plan(flows, own, own, mask, yellow=3)[0]
+    plan = webster_plan(flows, own, mask, yellow=3)[0]
     # y = 1/3 and 1/6, L = 10: C = 20 / (1/2) = 40, of which 34 s are green, two to one.
     assert plan.sum() == 40
     assert (plan - 3).tolist() == [23, 11]
@@ -143,15 +143,13 @@ def test_webster_splits_by_critical_ratios_and_clears_every_lane():
     for seed in range(20):
         _, green, mask = street(seed)
         flows = rng.random(green.shape[::2]) * 250
-        protected = green & (rng.random(green.shape) < 0.8)
-        plan = webster_plan(flows, green, protected, mask, yellow=3)
+        plan = webster_plan(flows, green, mask, yellow=3)
         cycle = plan.sum(axis=1)
         assert (plan[mask] >= 8).all()
         assert not plan[~mask].any()
         assert (cycle <= np.maximum(120, 8 * mask.sum(axis=1))).all()
-        serves = np.where(protected.any(axis=1, keepdims=True), protected, green)
-        seconds = np.einsum("jpl,jp->jl", serves, np.maximum(plan - 3 + 0.5, 0) * mask)  # half a second of rounding
-        slack = seconds / cycle[:, None] - flows / 1800 * serves.any(axis=1)
+        seconds = np.einsum("jpl,jp->jl", green, np.maximum(plan - 3 + 0.5, 0) * mask)  # half a second of rounding
+        slack = seconds / cycle[:, None] - flows / 1800 * green.any(axis=1)
         free = cycle < 115
         assert (slack[free] > -0.02).all()
 
