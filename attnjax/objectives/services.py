@@ -77,7 +77,7 @@ class Charging:
 
     >>> taken = Charging(jnp.array([10.0, 40.0]), supply=30.0, bulk=0.8)
     >>> taken.value(jnp.array([0.5, 0.5])).round(3).tolist()
-    [9.9..., 15.0]
+    [9.9..., 15.0...]
     """
 
     need: Any

@@ -53,7 +53,7 @@ class Delay:
 
     >>> waiting = Delay(jnp.array([0.1, 0.2]), 0.5, cycle=60.0)
     >>> (-waiting.value(jnp.array([0.4, 0.6]))).round(2).tolist()
-    [1.6..., 2.0...]
+    [1.59..., 2.25]
     """
 
     flow: Any
