@@ -256,7 +256,7 @@ class Allocator(nn.Module):
             return found.weights, found.threshold
 
         wished, price = jnp.vectorize(spend, signature="(p)->(p),()")(scores)
-        shares, urgency = guarded(wished, state, self.guard)
+        shares, urgency = guarded(wished, state, self.guard, scores)
         return PhaseShares(shares, wished, scores, price, urgency, weights)
 
 

@@ -141,21 +141,24 @@ RESCO_GUARD = Guard(horizon=10.0, minimum=10.0, cap=120.0)
 """One phase for each decision of ten seconds, as in RESCO's protocol."""
 
 
-def overdue(shares: Float[Array, "*j p"], state: JunctionState, guard: Guard) -> Float[Array, "*j p"]:
+def overdue(preference: Float[Array, "*j p"], state: JunctionState, guard: Guard) -> Float[Array, "*j p"]:
     """How urgent each phase is: seconds beyond the cap, at the end of the budget, of the lanes that it must serve.
 
-    A lane with vehicles that would pass the cap is assigned to the phase with the largest share among those that serve
-    it; a phase is as urgent as the most overdue lane assigned to it, and 0 if there is none.
+    A lane with vehicles that would pass the cap is assigned to the most preferred phase among those that serve it; a
+    phase is as urgent as the most overdue lane assigned to it, and 0 if there is none.
     """
     late = lane_unserved(state) + guard.horizon - guard.cap
     late = jnp.where((state.near + state.halting > 0) & state.green.any(axis=-2), jnp.maximum(late, 0), 0)
-    wish = jnp.where(state.green, jax.lax.stop_gradient(shares)[..., :, None], -jnp.inf)
-    assigned = jax.nn.one_hot(jnp.argmax(wish, axis=-2), shares.shape[-1], axis=-2, dtype=bool)
+    wish = jnp.where(state.green, jax.lax.stop_gradient(preference)[..., :, None], -jnp.inf)
+    assigned = jax.nn.one_hot(jnp.argmax(wish, axis=-2), wish.shape[-2], axis=-2, dtype=bool)
     return jnp.max(jnp.where(assigned & state.green, late[..., None, :], 0), axis=-1)
 
 
 def guarded(
-    shares: Float[Array, "*j p"], state: JunctionState, guard: Guard
+    shares: Float[Array, "*j p"],
+    state: JunctionState,
+    guard: Guard,
+    scores: Float[Array, "*j p"] | None = None,
 ) -> tuple[Float[Array, "*j p"], Float[Array, "*j p"]]:
     """The nearest shares that respect a guard, and how urgent each phase was.
 
@@ -166,6 +169,8 @@ def guarded(
         shares: (..., p), wishes.
         state: as `checked_state` returns it.
         guard: the rules.
+        scores: (..., p), which phase is preferred where several could serve an overdue lane; default the shares, which
+            may be equal at 0.
 
     Returns:
         Shares (..., p), 0 for padding, and urgency (..., p) in seconds.
@@ -186,9 +191,12 @@ def guarded(
             got=str(tuple(guard)),
             advice="No phase can be shorter than its minimum, and none be due before a decision.",
         )
-    urgency = overdue(shares, state, guard)
+    preference = shares if scores is None else scores
+    urgency = overdue(preference, state, guard)
+    # Of equally urgent phases the preferred one goes first: a thousandth of a second for each that it is preferred to.
+    beaten = jnp.sum(preference[..., :, None] > preference[..., None, :], axis=-1)
     project = jnp.vectorize(
         lambda wish, allowed, urgent: project_or_skip(wish, guard.minimum / guard.horizon, allowed, urgent),
         signature="(p),(p),(p)->(p)",
     )
-    return project(shares, state.phase_mask, urgency), urgency
+    return project(shares, state.phase_mask, jnp.where(urgency > 0, urgency + 1e-3 * beaten, 0)), urgency

@@ -98,8 +98,15 @@ def prepared(config: Any, flows: Flows) -> tuple[Rows, Split]:
     least = np.where(real, config.least / (green * config.cycle), 0)
     saturation = np.where(real, config.saturation * flows.lanes, 1)
     inputs = np.concatenate([flows.before / saturation, flows.lanes], axis=1)
-    parts = (inputs, flows.after, saturation, least, real, green[:, 0])
-    rows = Rows(*(jnp.asarray(x, bool if x.dtype == bool else jnp.float32) for x in parts), jnp.zeros(real.shape))
+    rows = Rows(
+        inputs=jnp.asarray(inputs, jnp.float32),
+        flow=jnp.asarray(flows.after),
+        saturation=jnp.asarray(saturation, jnp.float32),
+        least=jnp.asarray(least, jnp.float32),
+        real=jnp.asarray(real),
+        green=jnp.asarray(green[:, 0], jnp.float32),
+        target=jnp.zeros(real.shape),
+    )
     solved = best(config, rows)
     return rows._replace(target=solved.shares), solved
 
@@ -125,7 +132,7 @@ def effect(config: Any, rows: Rows, shares: Array) -> Float[Array, " r"]:
     return jax.vmap(one)(rows, shares)
 
 
-def predict(net: ShareMLP, params: Any, rows: Rows) -> Float[Array, "r n"]:
+def predict(net: Any, params: Any, rows: Rows) -> Float[Array, "r n"]:
     """A network's outputs; as shares, each approach has its least, and the operator divides the rest."""
     if net.rule is None:
         return net.apply({"params": params}, rows.inputs)
@@ -165,7 +172,7 @@ def train_arm(config: Any, arm: str, train: Rows, test: Rows, keys: Any) -> dict
 
         def epoch(state: Any, number: Array) -> tuple[Any, tuple[Array, Array]]:
             stream = jax.random.fold_in(key, TRAIN)
-            params, memory, _ = run_epoch(loss, optimizer, steps, *state, train, stream, number)
+            params, memory, _ = run_epoch(loss, optimizer, steps, state[0], state[1], train, stream, number)
             return (params, memory), (squared(params, train), squared(params, test))
 
         (params, _), losses = jax.lax.scan(epoch, (params, optimizer.init(params)), jnp.arange(config.epochs))
