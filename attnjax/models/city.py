@@ -43,7 +43,8 @@ class PhaseShares(NamedTuple):
         shares: (..., p), of the budget's seconds: 0 or at least the minimum, summing to 1; 0 for padding.
         wished: (..., p), what the rule gave before the guard.
         scores: (..., p), what the rule was given; -inf for padding.
-        price: (...,), the price of green, in units of scores: a phase gets some where its score is above.
+        price: (...,), the price of green, in units of scores: `wished` is above 0 where the score is above it. It is the
+            budget's multiplier plus what the first bit of a share costs the rule; -inf where none may be 0 (entropy).
         urgency: (..., p), seconds by which the phase's most overdue lane would pass the cap: why the guard kept it.
         weights: (..., heads, p, l), attention of phases to lanes, or None.
     """
@@ -249,11 +250,11 @@ class Allocator(nn.Module):
         state = checked_state(state)
         scores, weights = self.scorer(state, deterministic=deterministic)
         scores = jnp.where(state.phase_mask, scores, -jnp.inf)
-        warmth = jnp.exp(self.param("log_temperature", nn.initializers.zeros_init(), ()))
+        temperature = self.rule.temperature * jnp.exp(self.param("log_temperature", nn.initializers.zeros_init(), ()))
 
         def spend(row: Float[Array, " p"]) -> tuple[Array, Array]:
-            found = allocate(row, 1.0, self.rule.cap, self.rule.regularizer, temperature=self.rule.temperature * warmth)
-            return found.weights, found.threshold
+            found = allocate(row, 1.0, self.rule.cap, self.rule.regularizer, temperature=temperature)
+            return found.weights, found.threshold + temperature * self.rule.regularizer.derivative(jnp.zeros(()))
 
         wished, price = jnp.vectorize(spend, signature="(p)->(p),()")(scores)
         shares, urgency = guarded(wished, state, self.guard, scores)

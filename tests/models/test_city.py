@@ -117,7 +117,8 @@ def test_scores_above_the_price_are_served_and_no_others(shared):
     _, decide = shared
     for seed in range(5):
         found = decide(drawn(seed))
-        assert ((found.scores > found.price - 1e-4) | (found.wished == 0)).all()
+        assert ((found.scores > found.price - 1e-3) | (found.wished == 0)).all()
+        assert ((found.scores < found.price + 1e-3) | (found.wished > 0)).all()
 
 
 guard_jit = jax.jit(guarded, static_argnums=2)
@@ -191,7 +192,7 @@ def test_every_parameter_learns():
     state = jax.tree.map(lambda *x: np.stack(x), *(drawn(seed) for seed in range(4)))
     state = state._replace(near=state.near / 8, halting=state.halting / 8, unserved=np.minimum(state.unserved, 20))
     for name in ALLOCATORS:
-        net = make_allocator(name, 8, rule=AttentionRule(Entropy()), guard=Guard(60.0, 5.0, 300.0))
+        net = make_allocator(name, 8, rule=AttentionRule(Entropy(), temperature=5.0), guard=Guard(60.0, 1.0, 600.0))
         params = jax.jit(net.init)(jax.random.key(0), state)
         keys = iter(jax.random.split(jax.random.key(1), 100))
         params = jax.tree.map(lambda x, k=keys: x + 0.05 * jax.random.normal(next(k), x.shape), params)
