@@ -43,8 +43,8 @@ class PhaseShares(NamedTuple):
         shares: (..., p), of the budget's seconds: 0 or at least the minimum, summing to 1; 0 for padding.
         wished: (..., p), what the rule gave before the guard.
         scores: (..., p), what the rule was given; -inf for padding.
-        price: (...,), the price of green, in units of scores: `wished` is above 0 where the score is above it. It is the
-            budget's multiplier plus what the first bit of a share costs the rule; -inf where none may be 0 (entropy).
+        price: (...,), the price of green, in units of scores: `wished` is above 0 where the score is above it. It is
+            the budget's multiplier plus what the first bit of a share costs the rule; -inf where none is 0 (entropy).
         urgency: (..., p), seconds by which the phase's most overdue lane would pass the cap: why the guard kept it.
         weights: (..., heads, p, l), attention of phases to lanes, or None.
     """
