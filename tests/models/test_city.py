@@ -168,23 +168,31 @@ def test_the_guard_waits_for_no_empty_lane():
     assert not urgency.any()
 
 
+def at_the_start(net, *, checked=False):
+    """What a module says before training, as one program."""
+
+    @jax.jit
+    def say(state):
+        state = checked_state(state) if checked else state
+        return net.apply(net.init(jax.random.key(0), state), state)
+
+    return say
+
+
 def test_untrained_it_is_the_prior_whose_limits_are_known():
     """The largest share goes to the longest queue, or to the highest pressure, as the six numbers say."""
     for start, score in (
         ((0, 1, 0, 0, 0, 0), lambda s: s.green @ s.halting),
         ((0, 1, 1, 0, 0, 0), lambda s: s.green @ (s.halting - s.downstream)),
     ):
-        prior = CountAgePrior(start)
+        decide = at_the_start(CountAgePrior(start), checked=True)
         for seed in range(5):
             state = drawn(seed)
-            found = prior.apply(prior.init(jax.random.key(0), checked_state(state)), checked_state(state))
+            found = decide(state)
             np.testing.assert_allclose(found, score(state), rtol=1e-5, atol=1e-4)
     state = drawn(3)
-    net = make_allocator("phase_query", 8)
-    scores = net.apply(net.init(jax.random.key(0), state), state).scores
-    prior = CountAgePrior()
-    expected = prior.apply(prior.init(jax.random.key(0), checked_state(state)), checked_state(state))
-    np.testing.assert_allclose(scores, expected, rtol=1e-5)
+    scores = at_the_start(make_allocator("phase_query", 8))(state).scores
+    np.testing.assert_allclose(scores, at_the_start(CountAgePrior(), checked=True)(state), rtol=1e-5)
 
 
 def test_every_parameter_learns():
@@ -209,10 +217,9 @@ def test_dropout_needs_its_key_and_changes_the_decision():
 
     state = drawn(0)
     net = Allocator(PhaseQueryScores(8, dropout=0.5, prior=False), AttentionRule(Entropy()), Guard(60.0, 1.0, 600.0))
-    params = net.init(jax.random.key(0), state)
-    one, other = (
-        net.apply(params, state, deterministic=False, rngs={"dropout": jax.random.key(k)}).scores for k in (1, 2)
-    )
+    params = jax.jit(net.init)(jax.random.key(0), state)
+    drop = jax.jit(lambda key: net.apply(params, state, deterministic=False, rngs={"dropout": key}).scores)
+    one, other = (drop(jax.random.key(k)) for k in (1, 2))
     assert np.abs(one - other).max() > 1e-3
 
 
