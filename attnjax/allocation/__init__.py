@@ -1,5 +1,6 @@
 """Allocation of a limited budget: regularisers, the one-budget operator, markets, solvers, certificates."""
 
+from attnjax.allocation.contributions import Concave, Contribution
 from attnjax.allocation.creator_values import AlphaFair, CreatorValue, Linear, MaxMin, Nash, alpha_fair
 from attnjax.allocation.creators import Creators
 from attnjax.allocation.guarantees import Box, Floors, SoftBox
@@ -23,7 +24,9 @@ from attnjax.allocation.regularizers import (
     Tsallis,
 )
 from attnjax.allocation.sharding import local_rows, shard
+from attnjax.allocation.shares import Split, split
 from attnjax.allocation.shortfall import Shortfall, smallest_shortfall
+from attnjax.allocation.skipping import SparseSplit, project_or_skip, split_or_skip
 from attnjax.allocation.slates import Slates, decode_slates
 from attnjax.allocation.solution import Rule, Solution, attention_for, stream_attention
 from attnjax.allocation.solvers import solve
@@ -32,6 +35,8 @@ __all__ = [
     "Allocation",
     "AlphaFair",
     "Box",
+    "Concave",
+    "Contribution",
     "CreatorValue",
     "Creators",
     "Entropy",
@@ -51,6 +56,8 @@ __all__ = [
     "Slates",
     "SoftBox",
     "Solution",
+    "SparseSplit",
+    "Split",
     "SquaredNorm",
     "Tsallis",
     "Welfare",
@@ -62,11 +69,14 @@ __all__ = [
     "exposure_of",
     "hindsight_bound",
     "local_rows",
+    "project_or_skip",
     "restore_state",
     "save_state",
     "shard",
     "smallest_shortfall",
     "solve",
+    "split",
+    "split_or_skip",
     "stream_attention",
     "uniform_attention",
     "welfare_of",

@@ -11,9 +11,21 @@ from attnjax.models.attention import (
     attention_weights,
 )
 from attnjax.models.attention_vector import AttentionVectorNet
+from attnjax.models.city import (
+    ALLOCATORS,
+    Allocator,
+    CountAgePrior,
+    FlatScores,
+    LaneScores,
+    PhaseQueryScores,
+    PhaseShares,
+    ShareMLP,
+    make_allocator,
+)
 from attnjax.models.digit_networks import DigitNet, DigitPolicy, Recognised
 from attnjax.models.ease import OwnPart, ease_links, ease_links_and_own, without_own
 from attnjax.models.encoders import Encoded, LSTMEncoder, TransformerBlock, TransformerEncoder
+from attnjax.models.junctions import RESCO_GUARD, Guard, JunctionState, guarded
 from attnjax.models.linear_gaussian import Belief, LinearGaussian, believe, expected, uncertainty
 from attnjax.models.preferences import PreferenceScores
 from attnjax.models.recommender import (
@@ -48,9 +60,12 @@ from attnjax.models.stakeholders import (
 from attnjax.models.user_attention import PAD, History, Spent, UserAttention, warm_start
 
 __all__ = [
+    "ALLOCATORS",
     "PAD",
+    "RESCO_GUARD",
     "SOFTMAX",
     "AffineAdaptation",
+    "Allocator",
     "Attended",
     "AttentionRule",
     "AttentionVectorNet",
@@ -58,22 +73,30 @@ __all__ = [
     "Belief",
     "BiasedFactors",
     "Bottleneck",
+    "CountAgePrior",
     "CreatorAttention",
     "DigitNet",
     "DigitPolicy",
     "Drawn",
     "Encoded",
+    "FlatScores",
+    "Guard",
     "History",
+    "JunctionState",
     "LSTMEncoder",
+    "LaneScores",
     "LinearGaussian",
     "Losses",
     "MultiHeadAttention",
     "OwnPart",
+    "PhaseQueryScores",
+    "PhaseShares",
     "PlatformAttention",
     "PreferenceScores",
     "Recognised",
     "Recommended",
     "Seen",
+    "ShareMLP",
     "Spent",
     "Steering",
     "ThreeNetworks",
@@ -94,7 +117,9 @@ __all__ = [
     "ease_links",
     "ease_links_and_own",
     "expected",
+    "guarded",
     "join",
+    "make_allocator",
     "rating_error",
     "rating_loss",
     "reach",

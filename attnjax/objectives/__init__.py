@@ -19,6 +19,7 @@ from attnjax.objectives.inequality import (
     smooth_gini,
 )
 from attnjax.objectives.interpretability import interpretability_loss, moved, spread
+from attnjax.objectives.services import Charging, Coverage
 from attnjax.objectives.stakeholders import (
     attention_cost,
     creator_revenue,
@@ -27,6 +28,7 @@ from attnjax.objectives.stakeholders import (
     shop_revenue,
     user_satisfaction,
 )
+from attnjax.objectives.traffic import Delay, Discharge, webster_split
 from attnjax.objectives.virtual_shop import (
     Descent,
     iterate_revenue_rate,
@@ -39,7 +41,11 @@ from attnjax.objectives.virtual_shop import (
 from attnjax.objectives.welfare import gini_weights, leximin_weights, sorted_welfare, welfare
 
 __all__ = [
+    "Charging",
+    "Coverage",
+    "Delay",
     "Descent",
+    "Discharge",
     "atkinson_index",
     "attention_cost",
     "below_uniform",
@@ -72,5 +78,6 @@ __all__ = [
     "spread",
     "user_envy",
     "user_satisfaction",
+    "webster_split",
     "welfare",
 ]
