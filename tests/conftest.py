@@ -44,6 +44,12 @@ SLOWEST = (
     "test_creator_promotion.py",
     "test_online_regret.py",
     "test_movielens_market.py",
+    "test_simulation.py",
+    "test_city_signals.py",
+    "test_city.py",
+    "test_street_simulation.py",
+    "test_street_dynamics.py",
+    "test_traffic_environment.py",
 )
 """These files begin first, in this order, so that at the end no worker waits long for the other."""
 

@@ -23,6 +23,9 @@ from attnjax.data.movielens import CREATOR_RELATIONS, MovieLens, creators, load_
 from attnjax.data.movielens_features import MovieLensFeatures, movielens_features
 from attnjax.data.open_bandit import OpenBandit, load_open_bandit
 from attnjax.data.preprocessing import WORDS, Features, Table, fit_table, load_table, save_table
+from attnjax.data.resco import RESCO_MAPS, RescoMap, load_resco_map
+from attnjax.data.road_networks import RoadNetwork, read_road_network
+from attnjax.data.route_files import Demand, read_demand
 from attnjax.data.sources import DataFile, Source, checksums, find_source, list_sources
 from attnjax.data.splits import (
     Split,
@@ -35,10 +38,12 @@ from attnjax.data.splits import (
 
 __all__ = [
     "CREATOR_RELATIONS",
+    "RESCO_MAPS",
     "WORDS",
     "Cifar10",
     "Cleaned",
     "DataFile",
+    "Demand",
     "Features",
     "Incidence",
     "Mnist",
@@ -47,6 +52,8 @@ __all__ = [
     "NpmPackage",
     "OpenBandit",
     "PipPackage",
+    "RescoMap",
+    "RoadNetwork",
     "Source",
     "Split",
     "Table",
@@ -66,10 +73,13 @@ __all__ = [
     "load_mnist",
     "load_movielens_100k",
     "load_open_bandit",
+    "load_resco_map",
     "load_table",
     "make_incidence",
     "movielens_features",
     "on_colour_canvas",
+    "read_demand",
+    "read_road_network",
     "save_table",
     "time_gaps",
     "time_split",
