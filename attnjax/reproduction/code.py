@@ -1,7 +1,8 @@
 """The code that an experiment's numbers may depend on: its own folder, and what is imported from there on.
 
 Imports are read off the files, not run, and followed from file to file through the package and `experiments/`, also
-those inside functions. A record so stays valid when a part of the package changes that its experiment never sees.
+those inside functions. A record so stays valid when a part of the package changes that its experiment never sees, and
+when a docstring does.
 """
 
 import ast
@@ -39,7 +40,8 @@ def code_digest(project: Project, name: str) -> str:
         name: its folder's name.
     """
     digest = hashlib.sha256()
-    for label, content in sorted(_reached(project, name).items()):
+    for label, whole in sorted(_reached(project, name).items()):
+        content = _without_docstrings(whole)
         digest.update(f"{label}\0{len(content)}\0".encode() + content)
     return digest.hexdigest()
 
@@ -101,6 +103,18 @@ def _imports(content: bytes) -> tuple[str, ...]:
                 yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
     return tuple(dict.fromkeys(names()))
+
+
+@functools.cache
+def _without_docstrings(content: bytes) -> bytes:
+    """The lines of a file that are no docstring's."""
+    lines = content.splitlines(keepends=True)
+    for node in ast.walk(ast.parse(content)):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node, clean=False):
+            said = node.body[0]
+            for line in range(said.lineno - 1, said.end_lineno or said.lineno):
+                lines[line] = b""
+    return b"".join(lines)
 
 
 @functools.cache

@@ -2,9 +2,9 @@
 
 Asks:     whether floors for creators new in the last period cost users less than a share set aside for them that grants
           the same; and whether training for the decision beats training for the prediction at the same constraints,
-          for a model that can be right and for two that can't. No paper record is committed yet.
+          for a model that can be right and for two that can't.
 Command:  attnjax run creator_promotion --preset paper
-Cost:     about 30 minutes, 3 GB; float32 on CPU.
+Cost:     about 20 minutes, 2 GB; float32 on CPU.
 """
 
 import dataclasses
@@ -85,7 +85,7 @@ EXPERIMENT = Experiment(
         "smoke": Config(seeds=1, users=200, max_epochs=0, learners=60, steps=40),
         "paper": Config(),
     },
-    cost={"smoke": Cost(minutes=1, memory_gb=2), "paper": Cost(minutes=30, memory_gb=3)},
+    cost={"smoke": Cost(minutes=1, memory_gb=2), "paper": Cost(minutes=20, memory_gb=2)},
     run=lazily("experiments.creator_promotion.compute:run"),
     tables=lazily("experiments.creator_promotion.show:tables"),
     figures=lazily("experiments.creator_promotion.show:figures"),

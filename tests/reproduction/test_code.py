@@ -71,6 +71,16 @@ def test_imports_are_followed_and_nothing_else(project, package, imports, follow
     assert ("late.py" in moved) == bool({"late.py", "tiles.py"} & followed)
 
 
+def test_what_is_said_does_not_count_and_what_is_done_does(project):
+    code_of = '"""A module."""\n\ndef f():\n    """A function,\n\n    of two lines.\n    """\n    return "{text}"\n'
+    experiment(project, "toy", code_of.format(text="a"))
+    before = code_digest(project, "toy")
+    experiment(project, "toy", code_of.format(text="a").replace("two", "many").replace("A module", "Modules"))
+    assert code_digest(project, "toy") == before
+    experiment(project, "toy", code_of.format(text="b"))
+    assert code_digest(project, "toy") != before
+
+
 def test_the_whole_folder_of_the_experiment_counts_but_only_its_code(project):
     before = code_digest(project, "toy")
     (project.root / "experiments" / "toy" / "notes.txt").write_text("2")
