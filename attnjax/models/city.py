@@ -209,9 +209,9 @@ def _mean_of_lanes(state: JunctionState, encoded: Float[Array, "*j l d"]) -> Flo
 
 
 def _with_prior(scorer: Any, state: JunctionState, hidden: Float[Array, "*j p d"]) -> Float[Array, "*j p"]:
-    """A last layer that starts at 0 where there is a prior to start from."""
+    """A last layer that starts at 0 where there is a prior; without a bias, which all phases would share in vain."""
     start = nn.initializers.zeros_init() if scorer.prior else nn.initializers.lecun_normal()
-    change = nn.Dense(1, kernel_init=start, name="score", parent=scorer)(hidden)[..., 0]
+    change = nn.Dense(1, use_bias=False, kernel_init=start, name="score", parent=scorer)(hidden)[..., 0]
     return change + CountAgePrior(name="prior", parent=scorer)(state) if scorer.prior else change
 
 

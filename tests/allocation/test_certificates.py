@@ -53,7 +53,8 @@ def assert_feasible(market, attention, tolerance):
 def assert_sound(market, found, slack):
     """The optimum by HiGHS where all is linear, else by Clarabel, is no less than `lower` and no more than `upper`."""
     curved = float(market.temperature) > 0 or isinstance(market.creator_value, Nash | AlphaFair)
-    optimum, slack = (by_cones(market), max(slack, 2e-7)) if curved else (by_programme(market), slack)
+    # Clarabel may be off by 3e-7: two solvers here agree to ten digits where it is.
+    optimum, slack = (by_cones(market), max(slack, 4e-7)) if curved else (by_programme(market), slack)
     slack *= max(1, abs(optimum))
     assert float(found.lower) - slack <= optimum <= float(found.upper) + slack
 

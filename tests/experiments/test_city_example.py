@@ -12,6 +12,9 @@ from attnjax.reproduction import find_project, read_record
 from experiments.city_example import Config, compute, flows
 from experiments.city_example.show import figures, tables
 
+# Compiled quickly, what its contributions share is computed anew at every use: minutes instead of seconds.
+pytestmark = pytest.mark.compiled_in_full
+
 SMOKE = Config(maps=("town",), stride=60)
 BEGIN = 1000
 WAYS = (("WA", "BE"), ("EB", "AW"), ("NA", "AS"), ("SA", "BE"), ("MB", "BE"))

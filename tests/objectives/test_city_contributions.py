@@ -15,6 +15,9 @@ from attnjax.allocation.contributions import Contribution, slope
 from attnjax.errors import UserError
 from attnjax.objectives import Charging, Coverage, Delay, Discharge, webster_split
 
+# Compiled quickly, what its contributions share is computed anew at every use: minutes instead of seconds.
+pytestmark = pytest.mark.compiled_in_full
+
 FLOW = np.array([0.06, 0.15, 0.02, 0.22])
 CONTRIBUTIONS = {
     "delay": lambda: Delay(jnp.asarray(FLOW), 0.5, 90.0, 0.85),

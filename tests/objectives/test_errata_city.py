@@ -8,6 +8,9 @@ import pytest
 from attnjax.allocation import Concave, split
 from attnjax.objectives import Delay
 
+# Compiled quickly, what its contributions share is computed anew at every use: minutes instead of seconds.
+pytestmark = pytest.mark.compiled_in_full
+
 
 def test_minimising_the_effect_starves_the_better_use():
     better = split(Concave(lambda w, a: a * w, (jnp.array([2.0, 1.0]),)))

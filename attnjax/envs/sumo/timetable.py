@@ -41,7 +41,7 @@ def timetable(states: Sequence[str], current: int, windows: Sequence[int], yello
     >>> [tuple(show) for show in timetable(["GGr", "rrG", "rGr"], current=0, windows=[4, 6, 0], yellow=3)]
     [('GGr', 4, 0), ('yyr', 3, None), ('rrG', 3, 1)]
     >>> [show.state for show in timetable(["GGr", "rrG", "rGr"], current=1, windows=[5, 0, 5], yellow=3)]
-    ['rry', 'rGr', 'yyr', 'GGr']
+    ['rry', 'rGr', 'rGr', 'GGr']
     """
     if not any(windows):
         raise ValueError("no phase has a second of green")
