@@ -150,9 +150,12 @@ PAIRS = [(method, value) for method, values in SOLVERS.items() for value in valu
 # Methods for exposure that is worth something to creators only: users without scores or preference for variety.
 FISHER = ("proportional_response",)
 
-# What else `attnjax.allocation` exports: records, protocols, functions with tests of their own.
+# What else `attnjax.allocation` exports: records, protocols, functions with tests of their own; contributions have
+# their contract in tests/objectives/test_city_contributions.py.
 NO_CONTRACT = {
     "Allocation",
+    "Concave",
+    "Contribution",
     "CreatorValue",
     "Creators",
     "Market",
@@ -164,6 +167,8 @@ NO_CONTRACT = {
     "Shortfall",
     "Slates",
     "Solution",
+    "SparseSplit",
+    "Split",
     "Welfare",
     "allocate",
     "alpha_fair",
@@ -173,11 +178,14 @@ NO_CONTRACT = {
     "exposure_of",
     "hindsight_bound",
     "local_rows",
+    "project_or_skip",
     "restore_state",
     "save_state",
     "shard",
     "smallest_shortfall",
     "solve",
+    "split",
+    "split_or_skip",
     "stream_attention",
     "uniform_attention",
     "welfare_of",

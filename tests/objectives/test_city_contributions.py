@@ -1,5 +1,7 @@
 """What a share brings: concave, with the response that each price buys, against the formulas they come from."""
 
+import inspect
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,7 +12,9 @@ from hypothesis import strategies as st
 from jax.flatten_util import ravel_pytree
 from scipy.optimize import linprog
 
-from attnjax.allocation import Entropy, allocate, split, split_or_skip
+import attnjax.allocation
+import attnjax.objectives
+from attnjax.allocation import Concave, Entropy, allocate, split, split_or_skip
 from attnjax.allocation.contributions import Contribution, slope
 from attnjax.errors import UserError
 from attnjax.objectives import Charging, Coverage, Delay, Discharge, webster_split
@@ -19,13 +23,27 @@ from attnjax.objectives import Charging, Coverage, Delay, Discharge, webster_spl
 pytestmark = pytest.mark.compiled_in_full
 
 FLOW = np.array([0.06, 0.15, 0.02, 0.22])
+
+
+def _logarithm(w, scale):
+    return scale * jnp.log1p(3 * w)
+
+
 CONTRIBUTIONS = {
     "delay": lambda: Delay(jnp.asarray(FLOW), 0.5, 90.0, 0.85),
     "discharge": lambda: Discharge(jnp.array([3.0, 8.0, 0.0, 5.0]), jnp.asarray(FLOW), 0.5, 40.0, 0.0, 1 + FLOW),
     "coverage": lambda: Coverage(jnp.array([3.0, 8.0, 0.0, 5.0]), 0.4, 6.0),
     "charging": lambda: Charging(jnp.array([3.0, 18.0, 0.0, 5.0]), 20.0, 0.7),
+    "concave": lambda: Concave(_logarithm, (jnp.array([3.0, 8.0, 1.0, 5.0]),)),
 }
 GRID = np.linspace(0.02, 0.98, 97)
+
+
+def test_every_contribution_is_under_this_contract():
+    made = {type(make()) for make in CONTRIBUTIONS.values()}
+    exported = [getattr(module, name) for module in (attnjax.allocation, attnjax.objectives) for name in module.__all__]
+    found = {one for one in exported if inspect.isclass(one) and hasattr(one, "response") and one is not Contribution}
+    assert found == made
 
 
 @pytest.mark.parametrize("name", CONTRIBUTIONS)
