@@ -37,7 +37,7 @@ reproduce: $(READY) ## run the main job: the worked example, the real market, th
 	@$(BIN)/attnjax reproduce
 
 test: $(READY) check ## check style, types and floors, then run every test
-	@echo "== tests ($(WORKERS) workers; about 24 minutes on two cores, both parts together), compiled quickly"
+	@echo "== tests ($(WORKERS) workers; about half an hour on two cores for both parts), compiled quickly"
 	@$(QUICKLY) $(PYTEST) -m "not compiled_in_full" --cov-report=
 	@echo "== tests of rounding, of cost and of what users run, compiled as users do"
 	@$(PYTEST) -m compiled_in_full --cov-append --cov-report=term --cov-fail-under=90
