@@ -21,7 +21,7 @@ if [ "$found" != 3.11 ]; then
   exit 2
 fi
 
-echo "== environment: $venv from $lock (about 1.5 GB, one to three minutes)"
+echo "== environment: $venv from $lock (about 1.7 GB, one to three minutes)"
 rm -rf "$venv"
 if ! "$python" -m venv "$venv" >/dev/null 2>&1; then
   rm -rf "$venv"

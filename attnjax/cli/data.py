@@ -3,8 +3,9 @@
 import itertools
 
 from attnjax.data.cache import VARIABLE, cache_folder
+from attnjax.data.entries import Source
 from attnjax.data.fetching import fetch, state
-from attnjax.data.sources import Source, find_source, list_sources
+from attnjax.data.sources import find_source, list_sources
 from attnjax.errors import UserError, fail
 
 

@@ -16,6 +16,7 @@ from attnjax.data.cache import cache_folder
 from attnjax.data.carriers import NpmPackage, PipPackage, Web
 from attnjax.data.cifar10 import Cifar10, load_cifar10
 from attnjax.data.cleaning import Cleaned, clean_interactions, time_gaps
+from attnjax.data.entries import DataFile, Source
 from attnjax.data.fetching import fetch
 from attnjax.data.incidence import Incidence, make_incidence
 from attnjax.data.mnist import Mnist, load_mnist, on_colour_canvas
@@ -26,7 +27,7 @@ from attnjax.data.preprocessing import WORDS, Features, Table, fit_table, load_t
 from attnjax.data.resco import RESCO_MAPS, RescoMap, load_resco_map
 from attnjax.data.road_networks import RoadNetwork, read_road_network
 from attnjax.data.route_files import Demand, read_demand
-from attnjax.data.sources import DataFile, Source, checksums, find_source, list_sources
+from attnjax.data.sources import checksums, find_source, list_sources
 from attnjax.data.splits import (
     Split,
     holdout_split,

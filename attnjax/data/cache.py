@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from attnjax.atomic import sweep, write_bytes
-from attnjax.data.sources import DataFile, Source
+from attnjax.data.entries import DataFile, Source
 from attnjax.errors import fail
 
 try:

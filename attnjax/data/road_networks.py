@@ -220,6 +220,15 @@ def _floats(values: Iterator[str]) -> NDArray[np.float64]:
     return np.array([float(value) for value in values])
 
 
+def is_choice(state: str) -> bool:
+    """Whether a state is one that a controller may choose: it shows green to someone, and no yellow.
+
+    >>> [is_choice(state) for state in ("GGrr", "yyrr", "rrrr", "rsgr")]
+    [True, False, False, True]
+    """
+    return bool(set(state) & set(GREEN)) and not set(state) & {*YELLOW, "u"}
+
+
 def _signal(logic: ElementTree.Element) -> Signal:
     states = tuple(phase.attrib["state"] for phase in logic.iter("phase"))
     name = logic.attrib["id"]
@@ -231,9 +240,7 @@ def _signal(logic: ElementTree.Element) -> Signal:
             advice="Write the plan again with netedit.",
         )
     yellow = tuple(place for place, state in enumerate(states) if set(state) & set(YELLOW))
-    green = tuple(
-        place for place, state in enumerate(states) if set(state) & set(GREEN) and not set(state) & set("yYu")
-    )
+    green = tuple(place for place, state in enumerate(states) if is_choice(state))
     durations = _floats(phase.attrib["duration"] for phase in logic.iter("phase"))
     return Signal(name, float(logic.get("offset", "0")), states, durations, green, yellow)
 

@@ -127,7 +127,7 @@ def device() -> dict[str, Any]:
         "kind": devices[0].device_kind,
         "count": len(devices),
         "machine": f"{platform.system()} {platform.machine()}",
-        "processor": _processor(),
+        "processor": processor(),
     }
 
 
@@ -188,7 +188,7 @@ def _checksums(experiment: Experiment) -> dict[str, dict[str, str]]:
     return {name: dict(sorted(data.checksums(name).items())) for name in experiment.data}
 
 
-def _processor() -> str:
+def processor() -> str:
     """Returns the processor's model name where the system tells, else the architecture."""
     try:
         for line in Path("/proc/cpuinfo").read_text().splitlines():

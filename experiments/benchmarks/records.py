@@ -12,20 +12,14 @@ from attnjax.errors import fail
 from attnjax.reproduction.code import code_digest
 from attnjax.reproduction.experiment import Table
 from attnjax.reproduction.project import Project
-from attnjax.reproduction.provenance import commit, device, versions
+from attnjax.reproduction.provenance import commit, device, processor, versions
 from attnjax.reproduction.records import SCHEMA, Record, write_record
 from attnjax.reproduction.values import plain
 
 
 def machine() -> dict[str, Any]:
     """What computes: architecture, processor, cores."""
-    processor = platform.processor() or platform.machine()
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        processor = next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        pass
-    return {"machine": f"{platform.system()} {platform.machine()}", "processor": processor, "cores": cores()}
+    return {"machine": f"{platform.system()} {platform.machine()}", "processor": processor(), "cores": cores()}
 
 
 def cores() -> int:
@@ -64,7 +58,7 @@ def record_of(
         config=plain(config, "config"),
         seed=seed,
         versions={**packages, **versions()},
-        device={**device(), **machine()},
+        device={**device(), "cores": cores()},
         x64=False,
         commit=state.sha,
         dirty=state.dirty,

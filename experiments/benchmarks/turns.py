@@ -6,7 +6,6 @@ A peer's interpreter has neither this package nor JAX, so nothing but the standa
 import json
 import os
 import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from importlib.metadata import PackageNotFoundError, version
@@ -15,9 +14,6 @@ from typing import IO, Any
 
 LIMIT = 900.0
 """Seconds after which a contestant that has not answered is stopped."""
-
-Say = Callable[[str], None]
-"""Prints a line of progress."""
 
 
 class Contestant:
@@ -101,8 +97,3 @@ def versions_of(packages: Iterable[str]) -> dict[str, str]:
         except PackageNotFoundError:
             found[package] = "not installed"
     return found
-
-
-def say_on_stderr(message: str) -> None:
-    """Prints a line of progress."""
-    print(message, file=sys.stderr, flush=True)

@@ -8,7 +8,7 @@ from data_server import Server
 
 from attnjax.data import sources
 from attnjax.data.carriers import Carrier
-from attnjax.data.sources import DataFile, Source
+from attnjax.data.entries import DataFile, Source
 
 GIVEN = os.environ.get("ATTNJAX_DATA")
 

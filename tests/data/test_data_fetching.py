@@ -21,8 +21,8 @@ from attnjax.data import cache as cache_module
 from attnjax.data import download, fetch, fetching, packages
 from attnjax.data.cache import cache_folder
 from attnjax.data.carriers import NpmPackage, PipPackage, Web
+from attnjax.data.entries import Source
 from attnjax.data.fetching import read_files, state
-from attnjax.data.sources import Source
 from attnjax.errors import UserError
 
 BODY = bytes(range(256)) * 40  # 10,240 bytes

@@ -17,10 +17,10 @@ import pytest
 
 from attnjax.data import checksums, fetch, find_source, packages, sources
 from attnjax.data.carriers import PipPackage, Web
+from attnjax.data.entries import Source
 from attnjax.data.fetching import read_files
 from attnjax.data.film_titles import read_titles, titles_from_csv, titles_from_frame
 from attnjax.data.pickles import ARRAY_NAMES, Record, read_array, read_records
-from attnjax.data.sources import Source
 from attnjax.errors import UserError
 
 CSV = (

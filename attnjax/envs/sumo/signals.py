@@ -12,11 +12,11 @@ import numpy as np
 from jaxtyping import Bool
 from numpy.typing import NDArray
 
-GREEN = "Gg"
+from attnjax.data.road_networks import GREEN, is_choice
 
 
 def green_phases(states: Sequence[str]) -> list[str]:
-    """The phases a controller chooses from: each state that gives green to someone and yellow to no one, once.
+    """The phases a controller chooses from (`attnjax.data.road_networks.is_choice`), each once.
 
     Args:
         states: a program's states, in its order.
@@ -24,11 +24,7 @@ def green_phases(states: Sequence[str]) -> list[str]:
     >>> green_phases(["GGrr", "yyrr", "rrGg", "rryy", "GGrr", "rrrr"])
     ['GGrr', 'rrGg']
     """
-    return [
-        state
-        for state in dict.fromkeys(states)
-        if "y" not in state.lower() and any(letter not in "rs" for letter in state)
-    ]
+    return [state for state in dict.fromkeys(states) if is_choice(state)]
 
 
 def yellow_between(before: str, after: str) -> str | None:

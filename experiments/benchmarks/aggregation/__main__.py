@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from attnjax.reproduction.project import Project, find_project
+from attnjax.reproduction.runner import Say, say_on_stderr
 from experiments.benchmarks.aggregation import report
 from experiments.benchmarks.aggregation.config import PRESETS, Config
 from experiments.benchmarks.aggregation.contest import measure
 from experiments.benchmarks.command import exit_code, interpreter_with
 from experiments.benchmarks.records import keep as keep_record
 from experiments.benchmarks.records import leave
-from experiments.benchmarks.turns import Say, say_on_stderr
 
 PEERS = "torchjd, pymoo"
 

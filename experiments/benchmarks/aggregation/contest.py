@@ -13,8 +13,9 @@ import numpy as np
 
 from attnjax.pareto import hypervolume
 from attnjax.reproduction.project import Project
+from attnjax.reproduction.runner import Say
 from experiments.benchmarks.aggregation.config import DRAWN, EXACT, Config
-from experiments.benchmarks.turns import Contestant, Say
+from experiments.benchmarks.turns import Contestant
 
 CHILD = "experiments.benchmarks.aggregation.child"
 OURS, TORCHJD, PYMOO = "ours", "peers.torchjd_directions", "peers.pymoo_nsga2"

@@ -19,6 +19,7 @@ import numpy as np
 from attnjax.atomic import only_writer
 from attnjax.errors import fail
 from attnjax.reproduction.project import Project, suggest
+from attnjax.reproduction.runner import Say, say_on_stderr
 from experiments.benchmarks.allocation.fairness import slate_fairness
 from experiments.benchmarks.allocation.judge import judge, repair
 from experiments.benchmarks.allocation.measurements import (
@@ -35,7 +36,6 @@ from experiments.benchmarks.allocation.measurements import (
 from experiments.benchmarks.allocation.peers import OURS, SOLVERS
 from experiments.benchmarks.allocation.tasks import Problem, Task, make_problem, tasks
 from experiments.benchmarks.records import cores, machine
-from experiments.benchmarks.turns import Say, say_on_stderr
 
 NAME = "benchmarks/allocation"
 """The folder of runs and records."""

@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from attnjax.reproduction.project import Project, find_project
+from attnjax.reproduction.runner import Say, say_on_stderr
 from experiments.benchmarks.command import exit_code
 from experiments.benchmarks.meta import report
 from experiments.benchmarks.meta.contestants import LEARNERS, SIMULATIONS, SIMULATORS, TORCH
 from experiments.benchmarks.meta.measure import PRESETS, Config, contests, interpreters, programs
 from experiments.benchmarks.records import keep as keep_record
 from experiments.benchmarks.records import leave
-from experiments.benchmarks.turns import Say, say_on_stderr
 
 
 def main(words: Sequence[str]) -> int:

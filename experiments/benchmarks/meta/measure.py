@@ -13,9 +13,10 @@ import numpy as np
 
 from attnjax.errors import fail
 from attnjax.reproduction.project import Project
+from attnjax.reproduction.runner import Say
 from experiments.benchmarks.command import interpreter_with
 from experiments.benchmarks.meta.contestants import CONTESTANTS, SIMULATORS, TORCH
-from experiments.benchmarks.turns import Contestant, Say
+from experiments.benchmarks.turns import Contestant
 
 REFERENCE = "by_hand"
 """Whose meta-gradient the others' are compared with."""
