@@ -52,7 +52,7 @@ FIRST, FACTOR = 0.3, 0.3
 NARROWED = 1.5
 """By how much more than by `FACTOR` temperatures may fall where the spread of worth falls with the smoothing."""
 
-SOLVED, STEPS = 0.01, 20
+SOLVED, STEPS = 0.03, 20
 """A smoothing is left once the gradient is relatively so small (and no more than eps), or after so many steps."""
 
 POLISH = 6

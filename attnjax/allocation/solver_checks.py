@@ -1,40 +1,66 @@
 """What `solve` refuses: methods that can't solve a market, and markets that have no solution."""
 
+from typing import NamedTuple
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from attnjax.allocation.creator_values import AlphaFair, CreatorValue, Linear, MaxMin, Nash
+from attnjax.allocation.creator_values import AlphaFair, Linear, MaxMin, Nash
 from attnjax.allocation.feasibility import bounds_of
 from attnjax.allocation.guarantees import Box, Floors, SoftBox
 from attnjax.allocation.market import Market
 from attnjax.allocation.regularizers import Entropy, SquaredNorm
 from attnjax.allocation.shortfall import smallest_shortfall
-from attnjax.allocation.sweeps import even_exposure, has_bounds
+from attnjax.allocation.sweeps import has_bounds
 from attnjax.errors import fail
 
 Prices = Float[Array, " c"]
 FAIR = Nash | AlphaFair | MaxMin
 _bounds_of = jax.jit(bounds_of)
-_even_exposure = jax.jit(even_exposure)
 
 
-@jax.jit
-def _weighted(value: FAIR, even: Prices) -> tuple[Array, Array, Array]:
-    """Whether weights, exponents, and what each creator gets of attention spread evenly, are all above 0."""
-    exponents = (value.alpha > 0) & (value.scale > 0) if isinstance(value, AlphaFair) else jnp.ones((), bool)
-    return (value.weights > 0).all(), exponents.all(), (even > 0).all()
+class Soundness(NamedTuple):
+    """What of a market and its starting prices is as it must be.
+
+    Attributes:
+        weights: whether the creators' weights are above 0.
+        exponents: whether alpha and its scale are.
+        seen: (c,), whether a creator has an item that some user can see.
+        within: (c,), whether 0 <= floor <= cap, and the floor is finite.
+        penalties: whether those of floors that may be missed are above 0.
+        admitted: whether there is a bound at the starting prices.
+    """
+
+    weights: Array
+    exponents: Array
+    seen: Array
+    within: Array
+    penalties: Array
+    admitted: Array
 
 
-@jax.jit
-def _admitted(value: CreatorValue, start: Prices) -> Array:
-    return jnp.isfinite(value.conjugate(value.admissible(start, start))).all()
+def soundness(market: Market, start: Prices, even: Prices) -> Soundness:
+    """What `check_market` asks, under jit.
 
-
-@jax.jit
-def _within(floors: Prices, caps: Prices) -> Array:
-    return (floors >= 0) & (caps >= floors) & jnp.isfinite(floors)
+    Args:
+        market: to be solved.
+        start: (c,), starting prices.
+        even: (c,), what creators get of attention that is spread evenly.
+    """
+    value, yes = market.creator_value, jnp.ones((), bool)
+    fair, bounds = isinstance(value, FAIR), has_bounds(market)
+    floors = value.floors if bounds else start  # type: ignore[attr-defined]
+    caps = getattr(value, "caps", jnp.full_like(floors, jnp.inf))
+    return Soundness(
+        (value.weights > 0).all() if fair else yes,  # type: ignore[attr-defined]
+        ((value.alpha > 0) & (value.scale > 0)).all() if isinstance(value, AlphaFair) else yes,
+        even > 0 if fair else jnp.ones(start.shape, bool),
+        (floors >= 0) & (caps >= floors) & jnp.isfinite(floors) if bounds else jnp.ones(start.shape, bool),
+        (value.penalty > 0).all() if isinstance(value, SoftBox) else yes,
+        jnp.isfinite(value.conjugate(value.admissible(start, start))).all(),
+    )
 
 
 def check_method(market: Market, method: str, known: bool) -> None:
@@ -92,29 +118,49 @@ def _not_by_responses(market: Market, known: bool) -> str:
     return "a temperature above 0" if float(market.temperature) > 0 else ""
 
 
-def check_market(market: Market) -> None:
-    """Refuses markets whose creators can't have what their value asks for."""
+def check_market(market: Market, start: Prices, sound: Soundness) -> None:
+    """Refuses markets whose creators can't have what their value asks for, and prices at which there is no bound."""
+    sound = jax.device_get(sound)
     value = market.creator_value
-    if has_bounds(market):
-        _check_bounds(market)
-    elif isinstance(value, FAIR):
-        _check_fair(value, _even_exposure(market))
-
-
-def _check_bounds(market: Market) -> None:
-    floors = market.creator_value.floors  # type: ignore[attr-defined]
-    caps = getattr(market.creator_value, "caps", jnp.full_like(floors, jnp.inf))
-    sound = np.asarray(_within(floors, caps))
-    if not sound.all():
-        wrong = int(np.argmin(sound))
+    if not sound.within.all():
+        wrong = int(np.argmin(sound.within))
+        floor, cap = value.floors[wrong], getattr(value, "caps", {wrong: jnp.inf})[wrong]  # type: ignore[attr-defined]
         fail(
             "solve",
             expected="0 <= floor <= cap for every creator",
-            got=f"floor {float(floors[wrong]):g} and cap {float(caps[wrong]):g} for creator {wrong}",
+            got=f"floor {float(floor):g} and cap {float(cap):g} for creator {wrong}",
             advice="Mend the bounds; a cap of inf is no cap.",
         )
-    if isinstance(market.creator_value, SoftBox) and not bool((market.creator_value.penalty > 0).all()):
+    if not sound.penalties:
         fail("solve", expected="penalties above 0", got="one of 0 or less", advice="Leave such floors out.")
+    if not sound.weights:
+        fail(
+            "solve",
+            expected=f"{type(value).__name__} weights above 0",
+            got=str(float(value.weights.min())),  # type: ignore[attr-defined]
+            advice="Leave creators that don't count out of the creator map; their items may stay.",
+        )
+    if isinstance(value, AlphaFair) and not sound.exponents:
+        fail(
+            "solve",
+            expected="an alpha and a scale above 0",
+            got=f"alpha from {float(value.alpha.min()):g}, scale from {float(value.scale.min()):g}",
+            advice="For alpha = 0 use Linear; alpha_fair(weights, alpha) picks the class.",
+        )
+    if not sound.seen.all():
+        fail(
+            "solve",
+            expected=f"for {type(value).__name__} welfare, an item that some user can see from every creator",
+            got=f"{int((~sound.seen).sum())} creators without one, creator {int(np.argmin(sound.seen))} first",
+            advice="Their exposure is 0 whatever is done: drop these creators or admit their items.",
+        )
+    if not sound.admitted:
+        fail(
+            "solve",
+            expected=f"starting prices that {type(value).__name__} admits (finite; above 0 for Nash)",
+            got=f"{float(start.min())} to {float(start.max())}",
+            advice="Pass the prices of a similar solution, or leave prices out.",
+        )
 
 
 def check_reach(market: Market) -> None:
@@ -136,41 +182,3 @@ def check_reach(market: Market) -> None:
         advice="Lower these floors or raise these caps, or admit these creators' items to more users; SoftBox takes "
         "floors that may be missed.",
     )
-
-
-def _check_fair(value: FAIR, even: Prices) -> None:
-    weights, exponents, seen = (bool(holds) for holds in jax.device_get(_weighted(value, even)))
-    if not weights:
-        fail(
-            "solve",
-            expected=f"{type(value).__name__} weights above 0",
-            got=str(float(value.weights.min())),
-            advice="Leave creators that don't count out of the creator map; their items may stay.",
-        )
-    if isinstance(value, AlphaFair) and not exponents:
-        fail(
-            "solve",
-            expected="an alpha and a scale above 0",
-            got=f"alpha from {float(value.alpha.min()):g}, scale from {float(value.scale.min()):g}",
-            advice="For alpha = 0 use Linear; alpha_fair(weights, alpha) picks the class.",
-        )
-    if not seen:
-        unseen = ~(even > 0)
-        fail(
-            "solve",
-            expected=f"for {type(value).__name__} welfare, an item that some user can see from every creator",
-            got=f"{int(unseen.sum())} creators without one, creator {int(jnp.argmax(unseen))} first",
-            advice="Their exposure is 0 whatever is done: drop these creators or admit their items.",
-        )
-
-
-def check_start(market: Market, start: Prices) -> None:
-    """Refuses starting prices at which there is no bound."""
-    value = market.creator_value
-    if not bool(_admitted(value, start)):
-        fail(
-            "solve",
-            expected=f"starting prices that {type(value).__name__} admits (finite; above 0 for Nash)",
-            got=f"{float(start.min())} to {float(start.max())}",
-            advice="Pass the prices of a similar solution, or leave prices out.",
-        )

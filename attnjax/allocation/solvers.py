@@ -6,6 +6,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from attnjax.allocation.creator_values import MaxMin
@@ -14,7 +15,7 @@ from attnjax.allocation.newton import FIRST, newton
 from attnjax.allocation.proportional_response import proportional_response
 from attnjax.allocation.reference_solvers import dual_gradient, frank_wolfe
 from attnjax.allocation.solution import Solution
-from attnjax.allocation.solver_checks import check_market, check_method, check_reach, check_start
+from attnjax.allocation.solver_checks import Soundness, check_market, check_method, check_reach, soundness
 from attnjax.allocation.sweeps import even_exposure, has_bounds
 from attnjax.errors import fail
 
@@ -90,8 +91,6 @@ def solve(
     if method == "auto":
         method = _default(market, known, materialise)
     check_method(market, method, known)
-    if known:
-        check_market(market)
     if prices is not None and jnp.shape(prices) != market.platform_rates.shape:
         fail(
             "solve",
@@ -100,13 +99,14 @@ def solve(
             advice="Give one price per creator, or leave prices out.",
         )
     dtype = market.scores.dtype
-    first = FIRST if prices is None else WARM
-    start = jnp.asarray(_start(market, method) if prices is None else prices, dtype)
+    start, sound = _begin(market, method, None if prices is None else jnp.asarray(prices, dtype))
     if known:
-        check_start(market, start)
-    limits = (jnp.asarray(tol, dtype), jnp.asarray(max_iterations))
+        check_market(market, start, sound)
+    # NumPy's scalars: JAX's own would each be put on the device by a call.
+    limits = (np.asarray(tol, dtype), np.asarray(max_iterations, jax.dtypes.canonicalize_dtype(int)))
     if method == "newton":
-        found = _newton(market, start, *limits, jnp.asarray(first, dtype), materialise)
+        first = np.asarray(FIRST if prices is None else WARM, dtype)
+        found = _newton(market, start, *limits, first, materialise)
     else:
         found = REFERENCES[method](market, start, *limits)
     if known and has_bounds(market) and not bool(jnp.isfinite(found.gap)):
@@ -150,8 +150,14 @@ def _newton(
 
 
 @functools.partial(jax.jit, static_argnums=1)
-def _start(market: Market, method: str) -> Prices:
-    """Prices that the creator value suggests, given what creators would get for nothing."""
-    if method in ("newton", "proportional_response"):  # which admit a temperature of 0: responses are not unique
-        return market.creator_value.start(even_exposure(market))
-    return market.creator_value.start(best_response(market, jnp.zeros_like(market.platform_rates)).exposure)
+def _begin(market: Market, method: str, prices: Prices | None) -> tuple[Prices, Soundness]:
+    """Prices to start from: the caller's, or what the creator value suggests, given what creators get for nothing."""
+    even = even_exposure(market)
+    if prices is not None:
+        start = prices
+    elif method in ("newton", "proportional_response"):  # which admit a temperature of 0: responses are not unique
+        start = market.creator_value.start(even)
+    else:
+        start = market.creator_value.start(best_response(market, jnp.zeros_like(market.platform_rates)).exposure)
+    start = start.astype(market.scores.dtype)
+    return start, soundness(market, start, even)

@@ -267,8 +267,12 @@ PAPER = (
         items=50,
         positions=5,
         tolerance=1e-4,
-        peers=("kdd22",),
-        targets=(Target("ratio", 400, "kdd22"), Target("envy", 1e-3, "kdd22"), Target("dominance", 1e-3, "kdd22")),
+        peers=("kdd22", "kdd22-as-written"),
+        targets=(
+            Target("ratio", 400, "kdd22-as-written"),
+            Target("envy", 1e-3, "kdd22"),
+            Target("dominance", 1e-3, "kdd22"),
+        ),
     ),
     Task(
         name="slates-large",

@@ -68,6 +68,7 @@ SOLVERS: dict[str, Solver] = {
     "ott-sinkhorn": Solver("ott-jax Sinkhorn", "ott_sinkhorn", ("ott-jax", "jax")),
     "mpax": Solver("MPAX", "mpax", ("mpax", "jax")),
     "kdd22": Solver("KDD'22 programme (SCS)", "kdd22", ("scs", "cvxpy")),
+    "kdd22-as-written": Solver("KDD'22 programme as written (SCS)", "kdd22_as_written", ("scs", "cvxpy")),
     "numpy-bisection": Solver("NumPy bisection", "numpy_bisection", ("numpy",), own_environment=False),
     "numpy-bisection-full": Solver(
         "NumPy bisection, all digits", "numpy_bisection_full", ("numpy",), own_environment=False

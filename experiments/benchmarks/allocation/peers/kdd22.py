@@ -1,4 +1,4 @@
-"""Fair ranking as a programme over doubly substochastic matrices, one per user, through cvxpy and SCS.
+"""Fair ranking as a programme over doubly substochastic matrices, one per user, posed as SCS likes it best.
 
     maximise sum_i w_i log(sum_u r_ui sum_k v_k X_uik)    X >= 0,  sum_i X_uik <= 1,  sum_k X_uik <= 1
 
