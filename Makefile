@@ -10,10 +10,12 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 BENCH := .venv-bench
 WORKERS ?= 2
-PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --durations=25 --cov
+# A worker that dies ends the run: what takes its place runs everything again, and two at once confuse xdist.
+PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --max-worker-restart 0 --no-loadscope-reorder --durations=25 --cov
 # Most of a test's time is XLA's compiler. What is not about rounding, cost or a user's own path goes without its
 # optimisations of machine code; `make test QUICKLY=` compiles everything as users do.
-QUICKLY ?= XLA_FLAGS="--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"
+QUICKLY ?= XLA_FLAGS="--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false \
+	--xla_cpu_parallel_codegen_split_count=1"
 
 .DEFAULT_GOAL := help
 .PHONY: help environment bench-environment reproduce test check lab lock clean
