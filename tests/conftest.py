@@ -38,6 +38,7 @@ MOST_MEMORY = 3 << 30
 SLOWEST = (
     "test_tutorial_notebooks.py",
     "test_meta_tables.py",
+    "test_cold_start.py",
     "test_newton_derivatives.py",
     "test_certificates.py",
     "test_large_markets.py",
@@ -50,7 +51,10 @@ SLOWEST = (
     "test_sharding.py",
     "test_creator_promotion.py",
     "test_online_regret.py",
+    "test_pareto_fronts.py",
     "test_movielens_market.py",
+    "test_attention_vector_experiment.py",
+    "test_next_item.py",
     "test_simulation.py",
     "test_city_signals.py",
     "test_city.py",
