@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 BENCH := .venv-bench
 WORKERS ?= 2
-# A worker that dies ends the run: what takes its place runs everything again, and two at once confuse xdist.
+# A worker that dies ends the run: where two die at once, xdist fails on their successors with an error of its own.
 PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --max-worker-restart 0 --no-loadscope-reorder --durations=25 --cov
 # Most of a test's time is XLA's compiler. What is not about rounding or cost goes without its optimisations of
 # machine code; `make test QUICKLY=` compiles everything as users do.
