@@ -1,5 +1,6 @@
 """Settings of the whole suite: strict broadcasting, reproducible examples, double precision, programs compiled once."""
 
+import gc
 import os
 import shutil
 import tempfile
@@ -10,9 +11,15 @@ from types import ModuleType
 import jax
 import pytest
 from hypothesis import HealthCheck, settings
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
 
 # A vector meeting a matrix by accident is a mistake more often than a wish.
 jax.config.update("jax_numpy_rank_promotion", "raise")
+# Tracing makes millions of small objects that stay: looking for cycles among them after every 700 takes a tenth of it.
+gc.set_threshold(100_000, 50, 50)
+# Nobody reads where in a source file an operation of a test's program comes from.
+jax.config.update("jax_traceback_in_locations_limit", 0)
 
 settings.register_profile(
     "attnjax",
@@ -31,6 +38,7 @@ MOST_MEMORY = 3 << 30
 SLOWEST = (
     "test_tutorial_notebooks.py",
     "test_meta_tables.py",
+    "test_cold_start.py",
     "test_newton_derivatives.py",
     "test_certificates.py",
     "test_large_markets.py",
@@ -43,7 +51,10 @@ SLOWEST = (
     "test_sharding.py",
     "test_creator_promotion.py",
     "test_online_regret.py",
+    "test_pareto_fronts.py",
     "test_movielens_market.py",
+    "test_attention_vector_experiment.py",
+    "test_next_item.py",
     "test_simulation.py",
     "test_city_signals.py",
     "test_city.py",
@@ -69,6 +80,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The slowest files first; the order of tests within a file stays."""
     rank = {name: place for place, name in enumerate(SLOWEST)}
     items.sort(key=lambda item: rank.get(item.path.name, len(rank)))
+
+
+class FilesAndNotebooks(LoadFileScheduling):
+    """A worker takes a whole file, for what its tests share; of the notebooks, which share nothing, it takes one."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file, _, test = nodeid.partition("::")
+        return test.partition("[")[2] if file.endswith("test_tutorial_notebooks.py") else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling:
+    """How tests go to workers, whatever `--dist` says."""
+    return FilesAndNotebooks(config, log)
 
 
 @pytest.fixture(autouse=True, scope="module")

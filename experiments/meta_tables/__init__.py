@@ -125,11 +125,11 @@ EXPERIMENT = Experiment(
     presets={
         "smoke": Config(
             seeds=2,
-            iterations=1000,
+            iterations=500,
             networks=10,
             network_steps=300,
-            tasks=200,
-            tuning_tasks=100,
+            tasks=80,
+            tuning_tasks=40,
             arms=(5,),
             pulls=(10,),
             episodes=(10,),

@@ -12,6 +12,7 @@ from experiments.attention_vector.show import figures, tables
 
 ARMS = ("learned", "frozen", "removed")
 SEEDS = 1
+SMALL = ["--seeds", str(SEEDS), "--validation", "100", "--test", "250"]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -27,7 +28,7 @@ def record(clone):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(clone)
-        assert main(["run", "attention_vector", "--preset", "smoke", "--", "--seeds", "1"]) == 0
+        assert main(["run", "attention_vector", "--preset", "smoke", "--", *SMALL]) == 0
         (path,) = find_project().runs.glob("attention_vector/*/record.json")
         return read_record(path, path.name)
 

@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 import nbformat
 import pytest
 
-pytestmark = pytest.mark.compiled_in_full
 FOLDER = Path(__file__).resolve().parents[2] / "tutorials"
 NAMES = [path.stem for path in sorted((FOLDER / "src").glob("[0-9]*.py"))]
 MAX_CODE_CELLS = 25
